@@ -69,7 +69,7 @@ clean: ## remove the environment and what tools left here (data and caches in yo
 
 # Each stamp is written last, so that an interrupted step runs again.
 
-$(VENV)/.created: scripts/make_venv.py
+$(VENV)/.created:
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "error: no $(PYTHON); install Python 3.11 or later, or name one: make PYTHON=..." >&2; \
 		exit 1; }
