@@ -1,0 +1,137 @@
+"""What a new private server gets: roles with passwords, extensions, templates, the database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+
+from tsdb_trader.errors import EmbeddedServerError
+
+OWNER = "tsdb_trader"
+SUPERUSER = "postgres"
+ROLES = (
+    OWNER,
+    "tsdb_worker",
+    "tsdb_venue",
+    "tsdb_quant",
+    "tsdb_readonly",
+    "tsdb_operator",
+)
+_REQUIRED = "timescaledb"
+_OPTIONAL = ("pgtap", "plpgsql_check")
+_TEMPLATE = "template1"
+_TEMPLATE_SECONDS = 20.0
+
+type_url = Callable[[str], str]
+"""Maps a database's name to the superuser's URL of it."""
+
+
+@contextmanager
+def connect(url: str) -> Iterator[psycopg.Connection]:
+    """Connect as the superuser, each statement its own transaction."""
+    with psycopg.connect(url, autocommit=True, connect_timeout=10) as conn:
+        yield conn
+
+
+def create_roles(conn: psycopg.Connection, passwords: dict[str, str]) -> None:
+    """Create the roles, or set their passwords; only the hashes reach the server and its log."""
+    for role in ROLES:
+        name = role.encode()
+        secret = conn.pgconn.encrypt_password(passwords[role].encode(), name, b"scram-sha-256")
+        known = conn.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone()
+        verb = sql.SQL("alter" if known else "create")
+        statement = sql.SQL("{} role {} login password {}").format(
+            verb, sql.Identifier(role), sql.Literal(secret.decode())
+        )
+        conn.execute(statement)
+    # Tests clone databases.
+    conn.execute(sql.SQL("alter role {} createdb").format(sql.Identifier(OWNER)))
+
+
+def create_extensions(url: str) -> None:
+    """Create the extensions in one database, those for tests where the server has them."""
+    with connect(url) as conn:
+        available = {row[0] for row in conn.execute("select name from pg_available_extensions")}
+        for name in (_REQUIRED, *(n for n in _OPTIONAL if n in available)):
+            # A database without the extension has no workers yet, so nothing waits here.
+            conn.execute(
+                sql.SQL("create extension if not exists {} cascade").format(sql.Identifier(name))
+            )
+
+
+def freeze(url_of: type_url, database: str) -> None:
+    """Make `database` a template that stays free of connections, so that it can be cloned.
+
+    TimescaleDB keeps a scheduler connected to every database with the extension, and
+    `create database ... template` refuses a source that is in use.
+    """
+    with connect(url_of("postgres")) as conn:
+        name = sql.Identifier(database)
+        conn.execute(sql.SQL("alter database {} with is_template true").format(name))
+        conn.execute(sql.SQL("alter database {} with allow_connections false").format(name))
+        deadline = time.monotonic() + _TEMPLATE_SECONDS
+        while True:
+            left = conn.execute(
+                "select count(pg_terminate_backend(pid, 1000)) from pg_stat_activity"
+                " where datname = %s",
+                (database,),
+            ).fetchone()
+            if left == (0,):
+                return
+            if time.monotonic() > deadline:
+                raise EmbeddedServerError(f"{database} stays in use: stop its clients")
+
+
+def prepare_template(url_of: type_url) -> None:
+    """Put the extensions into template1, so that every new database has them."""
+    with connect(url_of("postgres")) as conn:
+        conn.execute(
+            sql.SQL("alter database {} with allow_connections true").format(
+                sql.Identifier(_TEMPLATE)
+            )
+        )
+    create_extensions(url_of(_TEMPLATE))
+    freeze(url_of, _TEMPLATE)
+
+
+def database_exists(url_of: type_url, database: str) -> bool:
+    """Tell whether the server has `database`."""
+    with connect(url_of("postgres")) as conn:
+        found = conn.execute("select 1 from pg_database where datname = %s", (database,))
+        return found.fetchone() is not None
+
+
+def create_database(url_of: type_url, database: str) -> None:
+    """Create the owner's database with the extensions."""
+    with connect(url_of("postgres")) as conn:
+        conn.execute(
+            sql.SQL("create database {} owner {} template {}").format(
+                sql.Identifier(database), sql.Identifier(OWNER), sql.Identifier(_TEMPLATE)
+            )
+        )
+
+
+def drop_database(url_of: type_url, database: str) -> None:
+    """Drop `database`, disconnecting whoever uses it."""
+    with connect(url_of("postgres")) as conn:
+        conn.execute(
+            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
+        )
+
+
+def update_extensions(url_of: type_url) -> None:
+    """Bring TimescaleDB's objects to the version of its library, in every database."""
+    with connect(url_of("postgres")) as conn:
+        rows = conn.execute("select datname from pg_database where datallowconn").fetchall()
+    for (database,) in rows:
+        with connect(url_of(database)) as conn:
+            # It has to be the first statement of its session: any other loads the library.
+            try:
+                conn.execute("alter extension timescaledb update")
+            except psycopg.errors.UndefinedObject:
+                continue
+    prepare_template(url_of)

@@ -1,0 +1,412 @@
+"""One PostgreSQL cluster on this machine: find the programs, size it, create, start and stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tsdb_trader._debian import MAJORS, check_disk
+from tsdb_trader.errors import EmbeddedServerError
+
+MB = 2**20
+_DATA_BYTES = 512 * MB
+_START_SECONDS = 600
+_SOCKET_LIMIT = 107  # sizeof(sun_path) - 1
+
+
+@dataclass(frozen=True)
+class Installation:
+    """PostgreSQL's programs, with a TimescaleDB beside them."""
+
+    bindir: Path
+    sharedir: Path
+    major: int
+    locales: Path | None = None
+    """Locale files that fit the C library of a private prefix."""
+
+    @property
+    def timescaledb(self) -> str:
+        """Version of the TimescaleDB that comes with it."""
+        control = (self.sharedir / "extension/timescaledb.control").read_text()
+        match = re.search(r"default_version\s*=\s*'([^']+)'", control)
+        return match[1] if match else ""
+
+
+def _inspect(bindir: Path) -> Installation | None:
+    """Return the installation in `bindir` if it is usable: 15 to 18, with TimescaleDB."""
+    if not (bindir / "postgres").is_file():
+        return None
+    if bindir.parent.parent.name == "postgresql":  # Debian's layout needs no process to be read
+        major = bindir.parent.name
+        sharedir = bindir.parents[3] / "share/postgresql" / major
+    else:
+        sharedir = Path(_ask(bindir / "pg_config", "--sharedir"))
+        match = re.search(r"\d+", _ask(bindir / "pg_config", "--version"))
+        major = match[0] if match else ""
+    usable = major.isdigit() and int(major) in MAJORS
+    if not usable or not (sharedir / "extension/timescaledb.control").is_file():
+        return None
+    return Installation(bindir, sharedir, int(major))
+
+
+def _ask(program: Path, option: str) -> str:
+    try:
+        done = subprocess.run([str(program), option], capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
+def in_prefix(prefix: Path) -> list[Installation]:
+    """Return the usable installations below `prefix`, newest first."""
+    folders = [*prefix.glob("usr/lib/postgresql/*/bin"), *prefix.glob("lib/postgresql/*/bin")]
+    found = [i for i in map(_inspect, [*folders, prefix / "bin"]) if i is not None]
+    return sorted(found, key=lambda i: -i.major)
+
+
+def on_machine() -> list[Installation]:
+    """Return the usable installations of this machine, newest first."""
+    found = in_prefix(Path("/"))
+    if program := shutil.which("pg_config"):
+        other = _inspect(Path(_ask(Path(program), "--bindir")))
+        found += [other] if other and other not in found else []
+    return sorted(found, key=lambda i: -i.major)
+
+
+@dataclass(frozen=True)
+class Account:
+    """The operating-system user the server runs as."""
+
+    uid: int
+    gid: int
+    name: str
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a program as this user, away from the caller's folder and locale."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))}
+        other = self.uid != os.geteuid()
+        return subprocess.run(  # noqa: S603 - programs of the installation, arguments made here
+            command,
+            cwd="/",
+            env={**kept, "LC_ALL": "C", **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            user=self.uid if other else None,
+            group=self.gid if other else None,
+            extra_groups=[] if other else None,
+        )
+
+    def own(self, path: Path) -> None:
+        """Give `path` to this user."""
+        if self.uid != os.geteuid():
+            os.chown(path, self.uid, self.gid)
+
+
+def account_for(data_dir: Path) -> Account:
+    """Return who runs the server: the owner of the data, else this user, never root."""
+    uid = data_dir.stat().st_uid if data_dir.exists() else os.geteuid()
+    if uid == 0:
+        names = [n for n in ("postgres", "nobody") if _known(n)]
+        if not names:
+            raise EmbeddedServerError(
+                "PostgreSQL refuses to run as root and there is no user postgres or nobody: "
+                "add one, or run as an ordinary user"
+            )
+        uid = pwd.getpwnam(names[0]).pw_uid
+    if os.geteuid() not in (0, uid):
+        raise EmbeddedServerError(
+            f"{data_dir} belongs to user {_name_of(uid)}: run it as that user, or choose another "
+            "folder with TSDB_TRADER_HOME"
+        )
+    return Account(uid, _group_of(uid), _name_of(uid))
+
+
+def _known(name: str) -> bool:
+    try:
+        return bool(pwd.getpwnam(name))
+    except KeyError:
+        return False
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group_of(uid: int) -> int:
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return os.getegid()
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """What a running server wrote to its ``postmaster.pid``."""
+
+    pid: int
+    port: int
+    socket_dir: str
+    ready: bool
+
+
+def read_postmaster(data_dir: Path) -> Postmaster | None:
+    """Return the server that runs on `data_dir`, or None (no file, or a stale one)."""
+    try:
+        lines = (data_dir / "postmaster.pid").read_text().splitlines()
+        pid = int(lines[0])
+    except (FileNotFoundError, NotADirectoryError, IndexError, ValueError):
+        return None
+    if not _is_postmaster(pid, data_dir):
+        return None
+    lines += [""] * (8 - len(lines))
+    port = int(lines[3]) if lines[3].strip().isdigit() else 0
+    return Postmaster(pid, port, lines[4].strip(), lines[7].strip() == "ready")
+
+
+def _is_postmaster(pid: int, data_dir: Path) -> bool:
+    """Tell a live server from a number that another process got since."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    try:
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == data_dir.resolve()
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
+
+
+def machine_memory() -> int:
+    """Return the bytes of memory this process may use (the container's limit if lower)."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            total = min(total, int(Path(file).read_text()))
+    return total
+
+
+def sizing(memory: int, cores: int, free_disk: int) -> dict[str, str]:
+    """Return the settings that depend on the machine (bytes in, PostgreSQL's units out)."""
+
+    def bounded(value: int, low: int, high: int) -> str:
+        return f"{max(low, min(high, value // MB))}MB"
+
+    return {
+        "shared_buffers": bounded(memory // 4, 64, 4096),
+        "effective_cache_size": bounded(memory * 6 // 10, 256, 1 << 20),
+        "work_mem": bounded(memory // 512, 4, 64),
+        "maintenance_work_mem": bounded(memory // 16, 64, 1024),
+        "max_wal_size": bounded(free_disk // 10, 256, 4096),
+        "max_worker_processes": str(2 * cores + 24),
+        "max_parallel_workers": str(cores),
+        "max_parallel_workers_per_gather": str(max(1, cores // 2)),
+    }
+
+
+def _fixed_settings() -> dict[str, str]:
+    settings = {
+        "shared_preload_libraries": "timescaledb",
+        "fsync": "on",
+        "full_page_writes": "on",
+        "synchronous_commit": "on",
+        "max_connections": "200",
+        "max_locks_per_transaction": "512",
+        "password_encryption": "scram-sha-256",
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_permissions": "0777",  # the folder decides who gets in
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "jit": "off",
+        "random_page_cost": "1.1",
+        "logging_collector": "on",
+        "log_directory": "log",
+        "log_filename": "postgresql-%a.log",
+        "log_truncate_on_rotation": "on",
+        "log_rotation_size": "100MB",
+        "log_line_prefix": "%m [%p] %q%u@%d ",
+        "timescaledb.telemetry_level": "off",
+        "timescaledb.max_background_workers": "16",
+    }
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage("/dev/shm").total < 512 * MB:  # noqa: S108 - measured, not written
+            # Containers get 64 MB there, which a parallel hash join outgrows.
+            settings["dynamic_shared_memory_type"] = "sysv"
+    return settings
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def port_is_free(port: int) -> bool:
+    """Tell whether a server could listen on loopback `port`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def socket_fits(folder: Path) -> bool:
+    """Tell whether the system can address a Unix socket in `folder`."""
+    return len(os.fsencode(folder / ".s.PGSQL.65535.lock")) <= _SOCKET_LIMIT
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A data directory with the programs and the user that run it."""
+
+    installation: Installation
+    account: Account
+    data_dir: Path
+    socket_dir: Path | None
+
+    @property
+    def exists(self) -> bool:
+        """Whether the data directory is a finished one."""
+        return (self.data_dir / "PG_VERSION").is_file()
+
+    def _program(self, name: str, *args: str) -> subprocess.CompletedProcess[str]:
+        locales = self.installation.locales
+        environment = {"LOCPATH": str(locales)} if locales else {}
+        return self.account.run(str(self.installation.bindir / name), *args, **environment)
+
+    def create(self, password: str) -> None:
+        """Create the data directory with SCRAM for every connection and data checksums."""
+        check_disk(self.data_dir, _DATA_BYTES)
+        if not Path("/usr/share/zoneinfo/UTC").exists():
+            raise EmbeddedServerError("the time zone files are missing: install tzdata")
+        new = self.data_dir.with_name(self.data_dir.name + ".new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700)
+        self.account.own(new)
+        secret = new.with_name("superuser-password")
+        secret.unlink(missing_ok=True)
+        with os.fdopen(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(password + "\n")
+        self.account.own(secret)
+        try:
+            # Collation C: the order of an index must not depend on the C library's version.
+            done = self._program(
+                "initdb", "--pgdata", str(new), "--username", "postgres",
+                "--auth", "scram-sha-256", "--pwfile", str(secret), "--data-checksums",
+                "--encoding", "UTF8", "--locale", "C.UTF-8", "--lc-collate", "C",
+                "--lc-messages", "C",
+            )  # fmt: skip
+        finally:
+            secret.unlink(missing_ok=True)
+        if done.returncode:
+            raise EmbeddedServerError(explain_log(done.stderr, self.data_dir))
+        with (new / "postgresql.conf").open("a") as conf:
+            conf.write("\ninclude_if_exists 'tsdb_trader.conf'\n")
+        new.rename(self.data_dir)
+
+    def check_version(self) -> None:
+        """Raise if another major version made the data."""
+        made_by = (self.data_dir / "PG_VERSION").read_text().strip()
+        if made_by != str(self.installation.major):
+            raise EmbeddedServerError(
+                f"{self.data_dir} was made by PostgreSQL {made_by}, the server found is "
+                f"{self.installation.major}: set TSDB_TRADER_PG_PREFIX to a PostgreSQL {made_by}, "
+                "or lose the data with: tsdb-trader db reset --purge --yes"
+            )
+
+    def configure(self, port: int, license_: str | None) -> None:
+        """Write the server's settings, sized for the machine as it is now."""
+        free = shutil.disk_usage(self.data_dir).free
+        settings = {
+            **_fixed_settings(),
+            **sizing(machine_memory(), os.cpu_count() or 1, free),
+            "port": str(port),
+            "unix_socket_directories": str(self.socket_dir or ""),
+        }
+        if license_:
+            settings["timescaledb.license"] = license_
+        lines = (f"{k} = '{v.replace(chr(39), chr(39) * 2)}'\n" for k, v in settings.items())
+        file = self.data_dir / "tsdb_trader.conf"
+        text = "# Written at every start; put changes into postgresql.auto.conf (alter system).\n"
+        file.write_text(text + "".join(lines))
+        self.account.own(file)
+
+    def start(self) -> None:
+        """Start the server in the background and wait until it accepts connections."""
+        check_disk(self.data_dir, 64 * MB)
+        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)  # the caller found it stale
+        log = self.data_dir / "startup.log"
+        deadline = time.monotonic() + 20
+        while True:
+            log.unlink(missing_ok=True)
+            marks = self._log_sizes()
+            done = self._program("pg_ctl", "start", "-w", "-s", "-t", str(_START_SECONDS),
+                                 "-D", str(self.data_dir), "-l", str(log))  # fmt: skip
+            if done.returncode == 0:
+                return
+            text = self._log_since(marks) or done.stderr
+            # Children of a killed server need a moment to notice that it is gone.
+            if "shared memory block" not in text or time.monotonic() > deadline:
+                raise EmbeddedServerError(explain_log(text, self.data_dir))
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Stop the server; running transactions are rolled back."""
+        done = self._program("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-t", "120",
+                             "-D", str(self.data_dir))  # fmt: skip
+        if done.returncode and read_postmaster(self.data_dir):
+            raise EmbeddedServerError(f"the server does not stop: {done.stderr.strip()}")
+
+    def _logs(self) -> Iterator[Path]:
+        yield self.data_dir / "startup.log"
+        yield from sorted((self.data_dir / "log").glob("*.log"))
+
+    def _log_sizes(self) -> dict[Path, int]:
+        return {p: p.stat().st_size for p in self._logs() if p.exists()}
+
+    def _log_since(self, marks: dict[Path, int]) -> str:
+        text = ""
+        for path in self._logs():
+            if path.exists():
+                with path.open(errors="replace") as file:
+                    file.seek(marks.get(path, 0))
+                    text += file.read()
+        return text
+
+
+def explain_log(text: str, data_dir: Path) -> str:
+    """Turn the server's last words into one line that says what to do."""
+    fatal = [ln for ln in text.splitlines() if re.search(r"FATAL|PANIC|error:|ERROR", ln)]
+    detail = re.sub(r"^.*?(FATAL|PANIC|ERROR|error):\s*", "", fatal[0]) if fatal else text.strip()
+    detail = detail.splitlines()[-1] if detail else "it left no message"
+    if "No space left" in text:
+        return f"the server found no disk space: free some at {data_dir} ({detail})"
+    if "Address already in use" in text or "lock file" in text and "socket" in text:
+        return (
+            f"the server's port or socket is taken ({detail}): set TSDB_TRADER_DB_PORT to a "
+            "free port, or to 0 to have one chosen"
+        )
+    if "shared memory" in text:
+        return f"the server got no shared memory ({detail}): end other servers on {data_dir}"
+    if "incompatible with server" in text:
+        return f"{data_dir} belongs to another major version of PostgreSQL ({detail})"
+    return f"the server did not start ({detail}): see {data_dir}/log"

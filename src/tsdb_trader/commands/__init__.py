@@ -1,0 +1,1 @@
+"""Groups of subcommands, each a `typer.Typer` named ``app``."""

@@ -1,0 +1,85 @@
+"""``tsdb-trader db``: the private server."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tsdb_trader import embedded
+from tsdb_trader.errors import ConfigurationError
+
+app = typer.Typer(no_args_is_help=True, help="The private database server.")
+_STOPPED = 3
+
+Role = Annotated[str | None, typer.Option(help="Role, with or without tsdb_ (default: the owner).")]
+
+
+def _show(status: embedded.Status) -> None:
+    out = Console(soft_wrap=True, highlight=False)
+    if status.state == "external":
+        out.print("external: the server of TSDB_TRADER_DATABASE_URL")
+        return
+    out.print(status.state)
+    details = {
+        "process": status.pid,
+        "port": status.port,
+        "socket": status.socket_dir,
+        "data": status.data_dir,
+        "programs": status.programs,
+    }
+    for name, value in details.items():
+        if value is not None:
+            out.print(f"  {name:<9}{value}")
+
+
+@app.command()
+def start() -> None:
+    """Start the private server; the first time, download and set it up."""
+    embedded.start()
+    _show(embedded.status())
+
+
+@app.command()
+def stop() -> None:
+    """Stop the private server."""
+    typer.echo("stopped" if embedded.stop() else "it was not running")
+
+
+@app.command()
+def status() -> None:
+    """Show whether the private server runs (exit status 3 if not)."""
+    found = embedded.status()
+    _show(found)
+    if found.state not in ("running", "external"):
+        raise typer.Exit(_STOPPED)
+
+
+@app.command()
+def url(
+    role: Role = None,
+    database: Annotated[str | None, typer.Option(help="Another database of the server.")] = None,
+    tcp: Annotated[bool, typer.Option("--tcp", help="Loopback, not the Unix socket.")] = False,
+) -> None:
+    """Print a connection URL, password included; starts the server if needed."""
+    typer.echo(embedded.ensure_running().url(role, database, tcp))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context, role: Role = None) -> None:
+    """Run psql on the database; further arguments are psql's."""
+    raise typer.Exit(embedded.psql(context.args, role))
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Really delete.")] = False,
+    purge: Annotated[bool, typer.Option("--purge", help="Remove the server as well.")] = False,
+) -> None:
+    """Recreate the database empty, or with --purge remove the private server wholly."""
+    if not yes:
+        lost = "the private server with all its data" if purge else "everything in the database"
+        raise ConfigurationError(f"this deletes {lost}: repeat it with --yes")
+    embedded.reset(purge=purge)
+    typer.echo("removed" if purge else "the database is new and empty: run tsdb-trader migrate")
