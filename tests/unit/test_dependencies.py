@@ -28,7 +28,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"embedded"}),
     frozenset({"_private"}),
     frozenset({"config"}),
-    frozenset({"__init__", "clock", "errors", "model"}),
+    frozenset({"__init__", "clock", "errors", "logs", "model"}),
 )
 
 # Library: the modules that may import it, and nothing else may.
