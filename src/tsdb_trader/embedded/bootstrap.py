@@ -26,7 +26,7 @@ _OPTIONAL = ("pgtap", "plpgsql_check")
 _TEMPLATE = "template1"
 _TEMPLATE_SECONDS = 20.0
 
-type_url = Callable[[str], str]
+UrlOf = Callable[[str], str]
 """Maps a database's name to the superuser's URL of it."""
 
 
@@ -63,7 +63,7 @@ def create_extensions(url: str) -> None:
             )
 
 
-def freeze(url_of: type_url, database: str) -> None:
+def freeze(url_of: UrlOf, database: str) -> None:
     """Make `database` a template that stays free of connections, so that it can be cloned.
 
     TimescaleDB keeps a scheduler connected to every database with the extension, and
@@ -86,7 +86,7 @@ def freeze(url_of: type_url, database: str) -> None:
                 raise EmbeddedServerError(f"{database} stays in use: stop its clients")
 
 
-def prepare_template(url_of: type_url) -> None:
+def prepare_template(url_of: UrlOf) -> None:
     """Put the extensions into template1, so that every new database has them."""
     with connect(url_of("postgres")) as conn:
         conn.execute(
@@ -98,32 +98,45 @@ def prepare_template(url_of: type_url) -> None:
     freeze(url_of, _TEMPLATE)
 
 
-def database_exists(url_of: type_url, database: str) -> bool:
+def database_exists(url_of: UrlOf, database: str) -> bool:
     """Tell whether the server has `database`."""
     with connect(url_of("postgres")) as conn:
         found = conn.execute("select 1 from pg_database where datname = %s", (database,))
         return found.fetchone() is not None
 
 
-def create_database(url_of: type_url, database: str) -> None:
-    """Create the owner's database with the extensions."""
+def create_database(url_of: UrlOf, database: str, template: str | None = None) -> None:
+    """Create the owner's database, by default from template1 with its extensions."""
     with connect(url_of("postgres")) as conn:
         conn.execute(
             sql.SQL("create database {} owner {} template {}").format(
-                sql.Identifier(database), sql.Identifier(OWNER), sql.Identifier(_TEMPLATE)
+                sql.Identifier(database),
+                sql.Identifier(_owner(conn)),
+                sql.Identifier(template or _TEMPLATE),
             )
         )
 
 
-def drop_database(url_of: type_url, database: str) -> None:
+def _owner(conn: psycopg.Connection) -> str:
+    """Return our owner role, or who is connected to a server that is not ours."""
+    row = conn.execute(
+        "select coalesce((select rolname::text from pg_roles where rolname = %s"
+        " and pg_has_role(oid, 'member')), current_user::text)",
+        (OWNER,),
+    ).fetchone()
+    return str(row[0]) if row else OWNER
+
+
+def drop_database(url_of: UrlOf, database: str) -> None:
     """Drop `database`, disconnecting whoever uses it."""
+    name = sql.Identifier(database)
     with connect(url_of("postgres")) as conn:
-        conn.execute(
-            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
-        )
+        if conn.execute("select 1 from pg_database where datname = %s", (database,)).fetchone():
+            conn.execute(sql.SQL("alter database {} with is_template false").format(name))
+            conn.execute(sql.SQL("drop database {} with (force)").format(name))
 
 
-def update_extensions(url_of: type_url) -> None:
+def update_extensions(url_of: UrlOf) -> None:
     """Bring TimescaleDB's objects to the version of its library, in every database."""
     with connect(url_of("postgres")) as conn:
         rows = conn.execute("select datname from pg_database where datallowconn").fetchall()

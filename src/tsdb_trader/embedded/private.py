@@ -1,0 +1,292 @@
+"""The private server of one home folder: where it lives, and its life."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from tsdb_trader.config import Settings
+from tsdb_trader.embedded import bootstrap, debian, machine, postgres
+from tsdb_trader.embedded.bootstrap import ROLES, SUPERUSER
+from tsdb_trader.embedded.postgres import Cluster, Installation
+from tsdb_trader.embedded.server import Server
+from tsdb_trader.errors import EmbeddedServerError
+
+_ROOT_FOLDER = Path("/var/lib/tsdb-trader")
+"""Where root keeps what the server's user must reach, if the home folder is closed to it."""
+
+
+@dataclass
+class State:
+    """What is remembered between runs; holds passwords, so its file is 0600."""
+
+    passwords: dict[str, str] = field(default_factory=dict)
+    data_dir: str = ""
+    bindir: str = ""
+    port: int = 0
+    timescaledb: str = ""
+    ready: bool = False
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time change what is in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "server.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class Private:
+    """The private server of one home folder."""
+
+    def __init__(self, config: Settings) -> None:
+        self.config = config
+        self.home = config.home.absolute()
+        self.cache = config.cache.absolute()
+        self.file = self.home / "server.json"
+        self.console = Console(stderr=True)
+        self.state = self._load()
+
+    def _load(self) -> State:
+        try:
+            return State(**json.loads(self.file.read_text()))
+        except FileNotFoundError:
+            return State()
+        except (ValueError, TypeError) as error:
+            raise EmbeddedServerError(
+                f"{self.file} is damaged ({error}): restore it, or lose the data with: "
+                "tsdb-trader db reset --purge --yes"
+            ) from None
+
+    def save(self) -> None:
+        new = self.file.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            json.dump(asdict(self.state), out, indent=1)
+            out.flush()
+            os.fsync(out.fileno())
+        new.rename(self.file)
+
+    # Places ---------------------------------------------------------------------------------
+
+    @property
+    def data_dir(self) -> Path:
+        if self.state.data_dir:
+            return Path(self.state.data_dir)
+        return _reachable(self.home) / "pgdata"
+
+    @property
+    def prefix(self) -> Path:
+        return _reachable(self.cache) / "postgresql"
+
+    @property
+    def socket_dir(self) -> Path | None:
+        folder = self.data_dir.with_name("run")
+        return folder if machine.socket_fits(folder) else None
+
+    # Programs -------------------------------------------------------------------------------
+
+    def find(self) -> Installation | None:
+        """Return the programs to use if they are there, those fitting the data first."""
+        config, prefix = self.config, self.prefix
+        if config.pg_prefix is not None:
+            found = postgres.in_prefix(config.pg_prefix)
+            if not found:
+                raise EmbeddedServerError(
+                    f"TSDB_TRADER_PG_PREFIX={config.pg_prefix} holds no PostgreSQL 15 to 18 with "
+                    "TimescaleDB: correct it or unset it"
+                )
+        else:
+            found = postgres.on_machine()
+            if debian.is_complete(prefix):
+                locales = prefix / "usr/lib/locale"
+                own = postgres.in_prefix(prefix)
+                found += [Installation(i.bindir, i.sharedir, i.major, locales) for i in own]
+        made_by = _read(self.data_dir / "PG_VERSION")
+        fitting = [i for i in found if str(i.major) == made_by]
+        return next(iter(fitting or found), None)
+
+    def find_or_install(self) -> Installation:
+        found = self.find()
+        if found is None:
+            with locked(self.cache):
+                _make_open(self.prefix.parent)
+                debian.install(self.prefix, self.prefix.with_name("downloads"), self.console)
+            found = self.find()
+        if found is None:
+            raise EmbeddedServerError(
+                f"{self.prefix} holds no usable server: tsdb-trader db reset --purge --yes"
+            )
+        return found
+
+    def cluster(self, installation: Installation) -> Cluster:
+        account = machine.account_for(self.data_dir)
+        return Cluster(installation, account, self.data_dir, self.socket_dir)
+
+    # Life -----------------------------------------------------------------------------------
+
+    def running(self) -> Server | None:
+        """Return the server if it is up and set up."""
+        found = postgres.read_postmaster(self.data_dir) if self.state.ready else None
+        return self.server(found) if found and found.ready else None
+
+    def server(self, found: postgres.Postmaster) -> Server:
+        return Server(
+            self.config.database_name,
+            found.port,
+            found.socket_dir,
+            self.state.passwords,
+            bindir=Path(self.state.bindir),
+        )
+
+    def start(self) -> Server:
+        """Install, create, start and set up whatever is not yet."""
+        if postgres.read_postmaster(self.data_dir) is None:
+            self._start_cluster()
+        found = postgres.read_postmaster(self.data_dir)
+        if found is None:
+            raise EmbeddedServerError(f"the server ended at once: see {self.data_dir}/log")
+        server = self.server(found)
+        if not self.state.ready:
+            self._set_up(server)
+        return server
+
+    def _start_cluster(self) -> None:
+        state = self.state
+        installation = self.find_or_install()
+        state.data_dir, state.bindir = str(self.data_dir), str(installation.bindir)
+        for role in (SUPERUSER, *ROLES):
+            state.passwords.setdefault(role, secrets.token_urlsafe(24))
+        self.save()
+        _make_open(self.data_dir.parent)
+        cluster = self.cluster(installation)
+        if not cluster.exists:
+            with self.console.status("Creating the database cluster"):
+                state.ready = False
+                cluster.create(state.passwords[SUPERUSER])
+        cluster.check_version()
+        state.port = self._choose_port()
+        if cluster.socket_dir is not None:
+            cluster.socket_dir.mkdir(mode=0o700, exist_ok=True)
+            cluster.account.own(cluster.socket_dir)
+        cluster.configure(state.port, self.config.timescaledb_license)
+        cluster.start()
+        self.save()
+        version = installation.timescaledb
+        if state.ready and version != state.timescaledb:
+            found = postgres.read_postmaster(self.data_dir)
+            if found is not None:
+                bootstrap.update_extensions(self._admin(self.server(found)))
+        state.timescaledb = version
+        self.save()
+
+    def _choose_port(self) -> int:
+        wanted = self.config.db_port
+        if wanted and not machine.port_is_free(wanted):
+            raise EmbeddedServerError(
+                f"port {wanted} is taken: set TSDB_TRADER_DB_PORT to a free one, or to 0 to have "
+                "one chosen"
+            )
+        kept = wanted or self.state.port
+        return kept if kept and machine.port_is_free(kept) else machine.free_port()
+
+    @staticmethod
+    def _admin(server: Server) -> Callable[[str], str]:
+        return lambda database: server.url(SUPERUSER, database)
+
+    def _set_up(self, server: Server) -> None:
+        """Create what is missing; safe to repeat after a crash in the middle."""
+        url_of = self._admin(server)
+        with self.console.status("Setting up roles and the database"):
+            with bootstrap.connect(url_of("postgres")) as conn:
+                bootstrap.create_roles(conn, self.state.passwords)
+            bootstrap.prepare_template(url_of)
+            if not bootstrap.database_exists(url_of, server.database):
+                self.archive_fix()
+                bootstrap.create_database(url_of, server.database)
+        self.state.ready = True
+        self.save()
+
+    def stop(self) -> bool:
+        """Stop the server if it runs, also one whose programs are no longer the chosen ones."""
+        if postgres.read_postmaster(self.data_dir) is None:
+            return False
+        bindir = Path(self.state.bindir)
+        self.cluster(Installation(bindir, bindir, 0)).stop()
+        return True
+
+    def archive_fix(self) -> Path | None:
+        """Set the FIX stores aside: their sequence numbers belong to the old database."""
+        folder = self.config.fix_dir
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return None
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        return folder.rename(folder.with_name(f"{folder.name}-{stamp}"))
+
+    def recreate(self) -> None:
+        """Drop the database and create it anew, empty."""
+        server = self.start()
+        self.state.ready = False
+        self.save()
+        with self.console.status("Recreating the database"):
+            bootstrap.drop_database(self._admin(server), server.database)
+        self._set_up(server)
+
+    def purge(self) -> None:
+        """Remove the data and the programs of the private server."""
+        self.stop()
+        self.archive_fix()
+        data, prefix = self.data_dir, self.prefix
+        beside_data = [data.with_name(n) for n in ("pgdata.new", "run")]
+        beside_prefix = [prefix.with_name(n) for n in ("postgresql.new", "downloads")]
+        for folder in (data, *beside_data, prefix, *beside_prefix):
+            if folder.exists():
+                shutil.rmtree(folder)
+        self.file.unlink(missing_ok=True)
+        for folder in {data.parent, prefix.parent}:
+            if folder.parent == _ROOT_FOLDER:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        with contextlib.suppress(OSError):
+            _ROOT_FOLDER.rmdir()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _make_open(folder: Path) -> None:
+    """Create `folder`; one of root's own is open, because the server runs as another user."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+    if folder.parent == _ROOT_FOLDER:
+        for path in (_ROOT_FOLDER, folder):
+            path.chmod(0o755)
+
+
+def _reachable(folder: Path) -> Path:
+    """Return `folder`, or its stand-in if root's server could not get there."""
+    if os.geteuid() != 0:
+        return folder
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    stand_in = _ROOT_FOLDER / digest
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    account = machine.account_for(folder / "pgdata")
+    closed = account.run("/usr/bin/test", "-x", str(existing)).returncode != 0
+    return stand_in if closed or stand_in.exists() else folder
