@@ -1,4 +1,4 @@
-"""Configuration: the environment (``TSDB_TRADER_*``) over defaults, read once at the entry point."""
+"""Configuration: the environment (``TSDB_TRADER_*``) over defaults, read at the entry point."""
 
 from __future__ import annotations
 

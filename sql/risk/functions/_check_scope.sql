@@ -1,0 +1,22 @@
+-- Refuses a scope that could never match, or would match by mistake. Errors: TT001.
+create or replace function risk._check_scope(p_scope jsonb)
+returns void
+language plpgsql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_key text;
+begin
+    if p_scope is null or jsonb_typeof(p_scope) <> 'object' then
+        raise exception 'a scope is a JSON object such as {} or {"symbol": "IBM"}' using errcode = 'TT001';
+    end if;
+    for v_key in select k from jsonb_object_keys(p_scope) k
+        where k not in ('session_id', 'account', 'strategy', 'symbol', 'venue')
+            or jsonb_typeof(p_scope->k) <> 'string' loop
+        raise exception 'scope key "%" must be one of session_id, account, strategy, symbol, venue, with a text value', v_key
+            using errcode = 'TT001';
+    end loop;
+end
+$$;
+comment on function risk._check_scope(jsonb) is 'Refuses unusable scopes.';

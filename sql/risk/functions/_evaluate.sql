@@ -1,0 +1,117 @@
+-- Runs every control on one order at a session time. Fails closed: a missing limit, quote or rate
+-- denies. The caller holds the account's lock when the answer is to be relied on.
+create or replace function risk._evaluate(p_order risk.order_request, p_as_of timestamptz)
+returns risk.verdict
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_scope constant jsonb := risk._scope(p_order);
+    v_sign constant numeric := case p_order.side when 'buy' then 1 else -1 end;
+    v record;
+    v_limits jsonb;
+    v_position_limit numeric;
+    v_position_observed numeric;
+    v_reference numeric;
+    v_adverse numeric;
+    v_price numeric;
+    v_age numeric;
+    v_verdict risk.verdict;
+begin
+    select
+        (select status from ops.sessions where session_id = p_order.session_id) as session_status,
+        (select status from ref.accounts where account = p_order.account) as account_status,
+        (select status from signal.strategies where strategy_id = p_order.strategy_id) as strategy_status,
+        (select status from ref.venues where venue_id = p_order.venue_id) as venue_status,
+        i.status as instrument_status,
+        i.price_unit::numeric as price_unit,
+        i.currency = (select currency from ref.accounts where account = p_order.account) as same_currency,
+        (select string_agg(reason, '; ') from risk.halts
+         where resumed_at is null and v_scope @> scope) as halt_reason,
+        q.ts as quote_ts, q.bid_price, q.ask_price,
+        (select coalesce(sum(quantity), 0) from portfolio._positions
+         where session_id = p_order.session_id and account = p_order.account
+            and instrument_id = p_order.instrument_id) as account_position,
+        (select coalesce(sum(quantity), 0) from portfolio._positions
+         where session_id = p_order.session_id and account = p_order.account
+            and strategy_id = p_order.strategy_id
+            and instrument_id = p_order.instrument_id) as strategy_position,
+        w.account_working, w.strategy_working
+    into v
+    from ref.instruments i
+    left join market.latest_quotes q
+        on q.session_id = p_order.session_id and q.instrument_id = i.instrument_id
+    cross join lateral (
+        -- The same statuses as oms.orders_working_idx; only the side that adds to this order.
+        select coalesce(sum(leaves_quantity), 0) as account_working,
+            coalesce(sum(leaves_quantity) filter (where strategy_id = p_order.strategy_id), 0) as strategy_working
+        from oms.orders o
+        where o.session_id = p_order.session_id and o.account = p_order.account
+            and o.instrument_id = p_order.instrument_id
+            and o.status in ('pending_new', 'new', 'partially_filled', 'pending_cancel', 'unknown')
+            and (o.side = 'buy') = (p_order.side = 'buy')) w
+    where i.instrument_id = p_order.instrument_id;
+
+    -- The tightest limit per control; the position's is chosen by what is left of it, because a
+    -- limit that names a strategy looks at that strategy's position alone.
+    select jsonb_object_agg(control, value) into v_limits
+    from (
+        select control, min(value) as value from risk.limits
+        where superseded_at = 'infinity' and p_as_of >= valid_from and p_as_of < valid_to
+            and v_scope @> scope and control <> 'position'
+        group by control) tightest;
+    select value, observed into v_position_limit, v_position_observed
+    from (
+        select value,
+            case when scope ? 'strategy'
+                then v_sign * v.strategy_position + v.strategy_working + p_order.quantity
+                else v_sign * v.account_position + v.account_working + p_order.quantity end as observed
+        from risk.limits
+        where control = 'position' and superseded_at = 'infinity'
+            and p_as_of >= valid_from and p_as_of < valid_to and v_scope @> scope) l
+    order by value - observed
+    limit 1;
+
+    v_reference := (v.bid_price + v.ask_price) / (2 * v.price_unit);
+    v_adverse := case when v_sign > 0 then v.ask_price else v.bid_price end / v.price_unit;
+    v_price := coalesce(p_order.limit_price, v_adverse);
+    v_age := extract(epoch from p_as_of - v.quote_ts);
+
+    select
+        bool_and(c.passed),
+        array_agg(c.control order by c.no),
+        array_agg(c.passed order by c.no),
+        array_agg(case when c.passed then '' else c.reason end order by c.no),
+        array_agg(c.observed order by c.no),
+        array_agg(c.limit_value order by c.no)
+    into v_verdict
+    from (
+        select l.no, l.control, l.observed, l.limit_value,
+            coalesce(case when l.needs_limit then l.observed <= l.limit_value else l.ok end, false)
+                and coalesce(l.ok, false) as passed,
+            case
+                when l.needs_limit and l.limit_value is null then 'no limit is set'
+                when l.needs_limit and l.observed is null then coalesce(l.reason, 'no usable quote')
+                when not coalesce(l.ok, false) then coalesce(l.reason, 'unknown')
+                else trim_scale(round(l.observed, 8)) || ' is over the limit of ' || trim_scale(l.limit_value)
+            end as reason
+        from (values
+            (1, 'session', false, v.session_status = 'open', 'the session is ' || v.session_status, null, null),
+            (2, 'account', false, v.account_status = 'active', 'the account is ' || v.account_status, null, null),
+            (3, 'strategy', false, v.strategy_status = 'active', 'the strategy is ' || v.strategy_status, null, null),
+            (4, 'instrument', false, v.instrument_status = 'active', 'the instrument is ' || v.instrument_status, null, null),
+            (5, 'venue', false, v.venue_status = 'active', 'the venue is ' || v.venue_status, null, null),
+            (6, 'halt', false, v.halt_reason is null, 'halted: ' || v.halt_reason, null, null),
+            (7, 'market_data', true, v_age >= 0, 'the latest quote is later than the order', v_age, (v_limits->>'market_data')::numeric),
+            (8, 'order_quantity', true, true, null, p_order.quantity, (v_limits->>'order_quantity')::numeric),
+            (9, 'order_value', true, v.same_currency, 'no rate between the currencies of instrument and account',
+                p_order.quantity * case when v_sign > 0 then v_price else greatest(v_price, v_adverse) end,
+                (v_limits->>'order_value')::numeric),
+            (10, 'price_collar', true, true, null, abs(v_price / v_reference - 1), (v_limits->>'price_collar')::numeric),
+            (11, 'position', true, true, null, v_position_observed, v_position_limit)
+        ) as l (no, control, needs_limit, ok, reason, observed, limit_value)) c;
+    return v_verdict;
+end
+$$;
+comment on function risk._evaluate(risk.order_request, timestamptz) is 'All pre-trade controls on one order.';

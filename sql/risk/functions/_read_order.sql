@@ -1,0 +1,130 @@
+-- Reads an order as submitted (see oms.submit_order for the keys) into risk.order_request.
+-- Errors: TT001 a key that is unknown, missing or of no use; TT002 a name that does not exist.
+create or replace function risk._read_order(p_order jsonb)
+returns risk.order_request
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_known constant text[] := array['session_id', 'account', 'strategy', 'origin', 'signal_id',
+        'signal_as_of', 'signal_leg', 'pair_id', 'parent_order_id', 'plan_id', 'operator', 'symbol',
+        'instrument_id', 'side', 'quantity', 'order_type', 'limit_price', 'stop_price',
+        'time_in_force', 'venue', 'tags'];
+    v_key text;
+    v_order risk.order_request;
+begin
+    if p_order is null or jsonb_typeof(p_order) <> 'object' then
+        raise exception 'an order is a JSON object, not %', coalesce(jsonb_typeof(p_order), 'null')
+            using errcode = 'TT001';
+    end if;
+    for v_key in select k from jsonb_object_keys(p_order) k where k <> all (v_known) loop
+        raise exception 'order key "%" is unknown: use %', v_key, array_to_string(v_known, ', ')
+            using errcode = 'TT001';
+    end loop;
+    foreach v_key in array array['session_id', 'account', 'strategy', 'origin', 'side', 'quantity',
+                                 'order_type'] loop
+        if p_order->>v_key is null then
+            raise exception 'order key "%" is missing', v_key using errcode = 'TT001';
+        end if;
+    end loop;
+    -- One cast of each value; what cannot be cast is named by the handler below.
+    v_key := 'session_id';      v_order.session_id := p_order->>'session_id';
+    v_key := 'quantity';        v_order.quantity := p_order->>'quantity';
+    v_key := 'limit_price';     v_order.limit_price := p_order->>'limit_price';
+    v_key := 'stop_price';      v_order.stop_price := p_order->>'stop_price';
+    v_key := 'signal_id';       v_order.signal_id := p_order->>'signal_id';
+    v_key := 'signal_as_of';    v_order.signal_as_of := p_order->>'signal_as_of';
+    v_key := 'signal_leg';      v_order.signal_leg := p_order->>'signal_leg';
+    v_key := 'pair_id';         v_order.pair_id := p_order->>'pair_id';
+    v_key := 'parent_order_id'; v_order.parent_order_id := p_order->>'parent_order_id';
+    v_key := 'plan_id';         v_order.plan_id := p_order->>'plan_id';
+    v_key := 'instrument_id';   v_order.instrument_id := p_order->>'instrument_id';
+    v_order.account := p_order->>'account';
+    v_order.strategy := p_order->>'strategy';
+    v_order.origin := p_order->>'origin';
+    v_order.operator := p_order->>'operator';
+    v_order.side := p_order->>'side';
+    v_order.order_type := p_order->>'order_type';
+    v_order.time_in_force := coalesce(p_order->>'time_in_force', 'day');
+    v_order.tags := coalesce(p_order->'tags', '{}');
+
+    if v_order.origin not in ('signal', 'parent', 'plan', 'operator') then
+        raise exception 'origin "%" is none of signal, parent, plan, operator', v_order.origin
+            using errcode = 'TT001';
+    end if;
+    if (v_order.signal_id is not null) <> (v_order.origin = 'signal')
+        or (v_order.signal_as_of is not null) <> (v_order.origin = 'signal')
+        or (v_order.signal_leg is not null) <> (v_order.origin = 'signal')
+        or (v_order.parent_order_id is not null) <> (v_order.origin = 'parent')
+        or (v_order.plan_id is not null) <> (v_order.origin = 'plan')
+        or (v_order.operator is not null) <> (v_order.origin = 'operator') then
+        raise exception 'origin "%" needs its own id and no other: signal: signal_id, signal_as_of and signal_leg; parent: parent_order_id; plan: plan_id; operator: operator', v_order.origin
+            using errcode = 'TT001';
+    end if;
+    if v_order.side not in ('buy', 'sell', 'sell_short') then
+        raise exception 'side "%" is none of buy, sell, sell_short', v_order.side using errcode = 'TT001';
+    end if;
+    if v_order.order_type not in ('market', 'limit') then
+        raise exception 'order_type "%" is none of market, limit', v_order.order_type using errcode = 'TT001';
+    end if;
+    if v_order.time_in_force not in ('day', 'ioc', 'fok') then
+        raise exception 'time_in_force "%" is none of day, ioc, fok', v_order.time_in_force using errcode = 'TT001';
+    end if;
+    -- NaN is greater than infinity in numeric, so one comparison refuses both.
+    if not (v_order.quantity > 0 and v_order.quantity < 'infinity') then
+        raise exception 'quantity % is not a positive number', v_order.quantity using errcode = 'TT001';
+    end if;
+    if (v_order.order_type = 'limit') <> (v_order.limit_price is not null) then
+        raise exception 'a limit order needs limit_price, and a market order has none' using errcode = 'TT001';
+    end if;
+    if not (coalesce(v_order.limit_price, 1) > 0 and coalesce(v_order.limit_price, 1) < 'infinity') then
+        raise exception 'limit_price % is not a positive number', v_order.limit_price using errcode = 'TT001';
+    end if;
+    if v_order.stop_price is not null then
+        raise exception 'stop_price needs a stop order, and order_type is "%"', v_order.order_type
+            using errcode = 'TT001';
+    end if;
+    if jsonb_typeof(v_order.tags) <> 'object' then
+        raise exception 'tags is a JSON object, not %', jsonb_typeof(v_order.tags) using errcode = 'TT001';
+    end if;
+
+    if not exists (select from ops.sessions where session_id = v_order.session_id) then
+        raise exception 'session % does not exist: open one with ops.open_session', v_order.session_id
+            using errcode = 'TT002';
+    end if;
+    if not exists (select from ref.accounts where account = v_order.account) then
+        raise exception 'account "%" does not exist', v_order.account using errcode = 'TT002';
+    end if;
+    select strategy_id into v_order.strategy_id from signal.strategies where strategy = v_order.strategy;
+    if not found then
+        raise exception 'strategy "%" does not exist', v_order.strategy using errcode = 'TT002';
+    end if;
+    if (p_order->>'symbol' is null) = (v_order.instrument_id is null) then
+        raise exception 'an order names its instrument by either symbol or instrument_id' using errcode = 'TT001';
+    end if;
+    select instrument_id, symbol into v_order.instrument_id, v_order.symbol
+    from ref.instruments
+    where symbol = p_order->>'symbol' or instrument_id = v_order.instrument_id;
+    if not found then
+        raise exception 'instrument "%" does not exist', coalesce(p_order->>'symbol', p_order->>'instrument_id')
+            using errcode = 'TT002';
+    end if;
+    v_order.venue := coalesce(p_order->>'venue', (select venue from ref.venues order by venue_id limit 1));
+    select venue_id into v_order.venue_id from ref.venues where venue = v_order.venue;
+    if not found then
+        raise exception 'venue "%" does not exist', v_order.venue using errcode = 'TT002';
+    end if;
+    if v_order.origin = 'parent'
+        and not exists (select from oms.orders where order_id = v_order.parent_order_id) then
+        raise exception 'parent order % does not exist', v_order.parent_order_id using errcode = 'TT002';
+    end if;
+    return v_order;
+exception
+    when invalid_text_representation or numeric_value_out_of_range or invalid_datetime_format
+        or datetime_field_overflow then
+        raise exception 'order key "%" has the unusable value "%"', v_key, p_order->>v_key
+            using errcode = 'TT001';
+end
+$$;
+comment on function risk._read_order(jsonb) is 'Reads and checks a submitted order.';

@@ -1,0 +1,11 @@
+-- What limits and halts of which scope apply to an order: those its attributes contain.
+create or replace function risk._scope(p_order risk.order_request)
+returns jsonb
+language sql
+immutable
+as $$
+    select pg_catalog.jsonb_build_object(
+        'session_id', (p_order).session_id, 'account', (p_order).account,
+        'strategy', (p_order).strategy, 'symbol', (p_order).symbol, 'venue', (p_order).venue)
+$$;
+comment on function risk._scope(risk.order_request) is 'The attributes of an order that scopes are matched with.';

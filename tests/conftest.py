@@ -1,0 +1,91 @@
+"""Fixtures: a real TimescaleDB, a migrated template, a fresh clone of it per test."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import psycopg
+import pytest
+
+from tsdb_trader import embedded, schema
+
+Connect: TypeAlias = Callable[..., psycopg.Connection]
+
+
+def _data_folder() -> Path:
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("TSDB_TRADER_TEST_DATA", default))
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Return the folder of recorded market data; tests that need it skip without it."""
+    folder = _data_folder()
+    if not (folder / "us_equity_ticks").is_dir():
+        pytest.skip(f"no recorded market data in {folder}: set TSDB_TRADER_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server() -> embedded.Server:
+    """Return the server under test: TSDB_TRADER_DATABASE_URL or the private one."""
+    return embedded.ensure_running()
+
+
+@pytest.fixture(scope="session")
+def template(server: embedded.Server) -> Iterator[str]:
+    """Return the name of a migrated database to clone."""
+    name = f"tsdb_test_template_{uuid.uuid4().hex[:8]}"
+    server.create_database(name)
+    schema.migrate(server.url(database=name))
+    # A template with a connected TimescaleDB scheduler cannot be copied.
+    server.stop_background_workers(name)
+    yield name
+    server.drop_database(name)
+
+
+@pytest.fixture
+def database(server: embedded.Server, template: str) -> Iterator[str]:
+    """Return the owner's URL of a fresh migrated database."""
+    name = f"tsdb_test_{uuid.uuid4().hex[:12]}"
+    server.create_database(name, template=template)
+    yield server.url(database=name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def conn(database: str) -> Iterator[psycopg.Connection]:
+    """Return the owner's autocommit connection to the test's database."""
+    with psycopg.connect(database, autocommit=True, options="-c TimeZone=UTC") as connection:
+        yield connection
+
+
+@pytest.fixture
+def connect_as(server: embedded.Server, database: str) -> Iterator[Connect]:
+    """Return a function that connects to the test's database as a role."""
+    opened: list[psycopg.Connection] = []
+    name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+
+    def connect(role: str | None = None, *, autocommit: bool = True) -> psycopg.Connection:
+        connection = psycopg.connect(
+            server.url(role, database=str(name)), autocommit=autocommit, options="-c TimeZone=UTC"
+        )
+        opened.append(connection)
+        return connection
+
+    yield connect
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def role_url(server: embedded.Server, database: str) -> Callable[[str | None], str]:
+    """Return a function that gives a role's URL of the test's database."""
+    name = str(psycopg.conninfo.conninfo_to_dict(database)["dbname"])
+    return lambda role=None: server.url(role, database=name)
+
+
