@@ -77,14 +77,15 @@ def _one_line_errors(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return wrapped
 
 
-def _private(config: Settings | None) -> Private:
+def _own(config: Settings | None) -> Settings:
+    """Return the settings if they ask for the private server."""
     config = config or settings()
     if config.database_url is not None:
         raise EmbeddedServerError(
             "TSDB_TRADER_DATABASE_URL is set, so the private server is not in use: unset it to "
             "manage the private server"
         )
-    return Private(config)
+    return config
 
 
 @_one_line_errors
@@ -113,15 +114,15 @@ def ensure_running(config: Settings | None = None) -> Server:
 @_one_line_errors
 def start(config: Settings | None = None) -> Server:
     """Start the private server like `ensure_running`, but refuse if another one is configured."""
-    return ensure_running(_private(config).config)
+    return ensure_running(_own(config))
 
 
 @_one_line_errors
 def stop(config: Settings | None = None) -> bool:
     """Stop the private server; False if it was not running."""
-    private = _private(config)
-    with locked(private.home):
-        return private.stop()
+    config = _own(config)
+    with locked(config.home.absolute()):
+        return Private(config, forget=True).stop()
 
 
 @_one_line_errors
@@ -147,9 +148,10 @@ def reset(config: Settings | None = None, purge: bool = False) -> None:
     The FIX message stores are set aside (renamed with a time stamp): a new database must not
     meet sequence numbers of the old one.
     """
-    private = _private(config)
-    with locked(private.home):
-        private = _private(config)
+    config = _own(config)
+    with locked(config.home.absolute()):
+        # Damaged records must not keep anybody from starting anew.
+        private = Private(config, forget=purge)
         if purge:
             private.purge()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,14 +87,15 @@ def freeze(url_of: UrlOf, database: str) -> None:
                 raise EmbeddedServerError(f"{database} stays in use: stop its clients")
 
 
+def _open_template(url_of: UrlOf) -> None:
+    with connect(url_of("postgres")) as conn:
+        name = sql.Identifier(_TEMPLATE)
+        conn.execute(sql.SQL("alter database {} with allow_connections true").format(name))
+
+
 def prepare_template(url_of: UrlOf) -> None:
     """Put the extensions into template1, so that every new database has them."""
-    with connect(url_of("postgres")) as conn:
-        conn.execute(
-            sql.SQL("alter database {} with allow_connections true").format(
-                sql.Identifier(_TEMPLATE)
-            )
-        )
+    _open_template(url_of)
     create_extensions(url_of(_TEMPLATE))
     freeze(url_of, _TEMPLATE)
 
@@ -138,13 +140,14 @@ def drop_database(url_of: UrlOf, database: str) -> None:
 
 def update_extensions(url_of: UrlOf) -> None:
     """Bring TimescaleDB's objects to the version of its library, in every database."""
+    _open_template(url_of)
     with connect(url_of("postgres")) as conn:
         rows = conn.execute("select datname from pg_database where datallowconn").fetchall()
     for (database,) in rows:
-        with connect(url_of(database)) as conn:
-            # It has to be the first statement of its session: any other loads the library.
-            try:
-                conn.execute("alter extension timescaledb update")
-            except psycopg.errors.UndefinedObject:
-                continue
-    prepare_template(url_of)
+        with (
+            connect(url_of(database)) as conn,
+            # A database without the extension. The statement has to be the first of its session,
+            # because any other loads the library, so nothing can be asked before.
+            contextlib.suppress(psycopg.errors.UndefinedObject),
+        ):
+            conn.execute("alter extension timescaledb update")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from tsdb_trader.errors import EmbeddedServerError
 
 _DATA_BYTES = 512 * MB
 _START_SECONDS = 600
+_STOP_SECONDS = 120
+_ORPHAN_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Installation:
         return match[1] if match else ""
 
 
-def _inspect(bindir: Path) -> Installation | None:
+def inspect(bindir: Path) -> Installation | None:
     """Return the installation in `bindir` if it is usable: 15 to 18, with TimescaleDB."""
     if not (bindir / "postgres").is_file():
         return None
@@ -65,7 +69,7 @@ def _ask(program: Path, option: str) -> str:
 def in_prefix(prefix: Path) -> list[Installation]:
     """Return the usable installations below `prefix`, newest first."""
     folders = [*prefix.glob("usr/lib/postgresql/*/bin"), *prefix.glob("lib/postgresql/*/bin")]
-    found = [i for i in map(_inspect, [*folders, prefix / "bin"]) if i is not None]
+    found = [i for i in map(inspect, [*folders, prefix / "bin"]) if i is not None]
     return sorted(found, key=lambda i: -i.major)
 
 
@@ -73,7 +77,7 @@ def on_machine() -> list[Installation]:
     """Return the usable installations of this machine, newest first."""
     found = in_prefix(Path("/"))
     if program := shutil.which("pg_config"):
-        other = _inspect(Path(_ask(Path(program), "--bindir")))
+        other = inspect(Path(_ask(Path(program), "--bindir")))
         found += [other] if other and other not in found else []
     return sorted(found, key=lambda i: -i.major)
 
@@ -103,7 +107,7 @@ def read_postmaster(data_dir: Path) -> Postmaster | None:
 
 
 def _is_postmaster(pid: int, data_dir: Path) -> bool:
-    """Tell a live server from a number that another process got since."""
+    """Tell a live server from a process that got its number since."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -116,6 +120,45 @@ def _is_postmaster(pid: int, data_dir: Path) -> bool:
         return False
     except PermissionError:
         return True
+
+
+def _processes_in(data_dir: Path) -> list[int]:
+    """Return the server processes that work in `data_dir`: each of them changes to it."""
+    place, found = str(data_dir.resolve()), []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if os.readlink(entry / "cwd") == place:
+                    found += [int(entry.name)] * (entry / "comm").read_text().startswith("postgres")
+    return found
+
+
+def wait_ready(data_dir: Path) -> Postmaster:
+    """Wait until the server on `data_dir` accepts connections; crash recovery takes a while."""
+    deadline = time.monotonic() + _START_SECONDS
+    while (found := read_postmaster(data_dir)) is not None and not found.ready:
+        if time.monotonic() > deadline:
+            raise EmbeddedServerError(f"the server is still starting: see {data_dir}/log")
+        time.sleep(0.05)
+    if found is None:
+        raise EmbeddedServerError(f"the server ended at once: see {data_dir}/log")
+    return found
+
+
+def stop_postmaster(data_dir: Path) -> bool:
+    """Stop the server on `data_dir`, rolling back what runs; False if there is none."""
+    found = read_postmaster(data_dir)
+    if found is None:
+        return False
+    os.kill(found.pid, signal.SIGINT)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while read_postmaster(data_dir) is not None or _processes_in(data_dir):
+        if time.monotonic() > deadline:
+            raise EmbeddedServerError(
+                f"the server (process {found.pid}) does not stop: see {data_dir}/log"
+            )
+        time.sleep(0.02)
+    return True
 
 
 @dataclass(frozen=True)
@@ -197,35 +240,35 @@ class Cluster:
     def start(self) -> None:
         """Start the server in the background and wait until it accepts connections."""
         check_disk(self.data_dir, 64 * MB)
-        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)  # the caller found it stale
-        log = self.data_dir / "startup.log"
-        deadline = time.monotonic() + 20
-        while True:
-            log.unlink(missing_ok=True)
-            marks = self._log_sizes()
-            done = self._program("pg_ctl", "start", "-w", "-s", "-t", str(_START_SECONDS),
-                                 "-D", str(self.data_dir), "-l", str(log))  # fmt: skip
-            if done.returncode == 0:
-                return
+        self._clear_remains()
+        (self.data_dir / "startup.log").unlink(missing_ok=True)
+        marks = {p: p.stat().st_size for p in self._logs() if p.exists()}
+        done = self._program("pg_ctl", "start", "-w", "-s", "-t", str(_START_SECONDS),
+                             "-D", str(self.data_dir),
+                             "-l", str(self.data_dir / "startup.log"))  # fmt: skip
+        if done.returncode:
             text = self._log_since(marks) or done.stderr
-            # Children of a killed server need a moment to notice that it is gone.
-            if "shared memory block" not in text or time.monotonic() > deadline:
-                raise EmbeddedServerError(explain_log(text, self.data_dir))
-            time.sleep(0.2)
+            raise EmbeddedServerError(explain_log(text, self.data_dir))
 
-    def stop(self) -> None:
-        """Stop the server; running transactions are rolled back."""
-        done = self._program("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-t", "120",
-                             "-D", str(self.data_dir))  # fmt: skip
-        if done.returncode and read_postmaster(self.data_dir):
-            raise EmbeddedServerError(f"the server does not stop: {done.stderr.strip()}")
+    def _clear_remains(self) -> None:
+        """Remove what a killed server left, once its last process has noticed and gone."""
+        deadline = time.monotonic() + _ORPHAN_SECONDS
+        while left := _processes_in(self.data_dir):
+            if time.monotonic() > deadline:
+                raise EmbeddedServerError(
+                    f"processes of an earlier server still use {self.data_dir}: "
+                    f"kill {' '.join(map(str, left))}"
+                )
+            time.sleep(0.05)
+        # Its number may belong to another process by now, which PostgreSQL takes for a server.
+        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+        if self.socket_dir is not None:
+            for remains in self.socket_dir.glob(".s.PGSQL.*"):
+                remains.unlink()
 
     def _logs(self) -> Iterator[Path]:
         yield self.data_dir / "startup.log"
         yield from sorted((self.data_dir / "log").glob("*.log"))
-
-    def _log_sizes(self) -> dict[Path, int]:
-        return {p: p.stat().st_size for p in self._logs() if p.exists()}
 
     def _log_since(self, marks: dict[Path, int]) -> str:
         text = ""

@@ -33,10 +33,12 @@ class State:
     """What is remembered between runs; holds passwords, so its file is 0600."""
 
     passwords: dict[str, str] = field(default_factory=dict)
-    data_dir: str = ""
     bindir: str = ""
     port: int = 0
     timescaledb: str = ""
+    """Version of the extensions' objects in the databases."""
+    database: str = ""
+    """The database that was set up last."""
     ready: bool = False
 
 
@@ -52,13 +54,13 @@ def locked(folder: Path) -> Iterator[None]:
 class Private:
     """The private server of one home folder."""
 
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, config: Settings, forget: bool = False) -> None:
         self.config = config
         self.home = config.home.absolute()
         self.cache = config.cache.absolute()
         self.file = self.home / "server.json"
         self.console = Console(stderr=True)
-        self.state = self._load()
+        self.state = State() if forget else self._load()
 
     def _load(self) -> State:
         try:
@@ -84,13 +86,11 @@ class Private:
 
     @property
     def data_dir(self) -> Path:
-        if self.state.data_dir:
-            return Path(self.state.data_dir)
-        return _reachable(self.home) / "pgdata"
+        return _place(self.home, "pgdata")
 
     @property
     def prefix(self) -> Path:
-        return _reachable(self.cache) / "postgresql"
+        return _place(self.cache, "postgresql")
 
     @property
     def socket_dir(self) -> Path | None:
@@ -123,7 +123,7 @@ class Private:
         found = self.find()
         if found is None:
             with locked(self.cache):
-                _make_open(self.prefix.parent)
+                _make_open(self.prefix.parent, self.cache)
                 debian.install(self.prefix, self.prefix.with_name("downloads"), self.console)
             found = self.find()
         if found is None:
@@ -140,7 +140,9 @@ class Private:
 
     def running(self) -> Server | None:
         """Return the server if it is up and set up."""
-        found = postgres.read_postmaster(self.data_dir) if self.state.ready else None
+        if not self.state.ready or self.state.database != self.config.database_name:
+            return None
+        found = postgres.read_postmaster(self.data_dir)
         return self.server(found) if found and found.ready else None
 
     def server(self, found: postgres.Postmaster) -> Server:
@@ -154,44 +156,51 @@ class Private:
 
     def start(self) -> Server:
         """Install, create, start and set up whatever is not yet."""
+        self._set_orphan_aside()
         if postgres.read_postmaster(self.data_dir) is None:
             self._start_cluster()
-        found = postgres.read_postmaster(self.data_dir)
-        if found is None:
-            raise EmbeddedServerError(f"the server ended at once: see {self.data_dir}/log")
-        server = self.server(found)
-        if not self.state.ready:
+        server = self.server(postgres.wait_ready(self.data_dir))
+        if not self.state.ready or self.state.database != server.database:
             self._set_up(server)
         return server
+
+    def _set_orphan_aside(self) -> None:
+        """Deal with data whose passwords are lost."""
+        if self.state.passwords or not (self.data_dir / "PG_VERSION").exists():
+            return
+        if self.data_dir.parent == self.home:
+            raise EmbeddedServerError(
+                f"{self.file} with the passwords of {self.data_dir} is missing: restore it, or "
+                "lose the data with: tsdb-trader db reset --purge --yes"
+            )
+        # Root's stand-in folder outlives a deleted home folder: whoever deleted that starts anew.
+        postgres.stop_postmaster(self.data_dir)
+        aside = self.data_dir.rename(self.data_dir.with_name(f"pgdata-{_stamp()}"))
+        self.console.print(f"{self.home} was emptied; its former database is now {aside}")
 
     def _start_cluster(self) -> None:
         state = self.state
         installation = self.find_or_install()
-        state.data_dir, state.bindir = str(self.data_dir), str(installation.bindir)
+        state.bindir = str(installation.bindir)
         for role in (SUPERUSER, *ROLES):
             state.passwords.setdefault(role, secrets.token_urlsafe(24))
         self.save()
-        _make_open(self.data_dir.parent)
+        _make_open(self.data_dir.parent, self.home)
         cluster = self.cluster(installation)
         if not cluster.exists:
             with self.console.status("Creating the database cluster"):
-                state.ready = False
+                state.ready, state.timescaledb = False, ""
                 cluster.create(state.passwords[SUPERUSER])
         cluster.check_version()
         state.port = self._choose_port()
+        state.ready = state.ready and state.timescaledb == installation.timescaledb
+        self.save()
         if cluster.socket_dir is not None:
             cluster.socket_dir.mkdir(mode=0o700, exist_ok=True)
             cluster.account.own(cluster.socket_dir)
         cluster.configure(state.port, self.config.timescaledb_license)
-        cluster.start()
-        self.save()
-        version = installation.timescaledb
-        if state.ready and version != state.timescaledb:
-            found = postgres.read_postmaster(self.data_dir)
-            if found is not None:
-                bootstrap.update_extensions(self._admin(self.server(found)))
-        state.timescaledb = version
-        self.save()
+        with self.console.status("Starting the server"):
+            cluster.start()
 
     def _choose_port(self) -> int:
         wanted = self.config.db_port
@@ -209,32 +218,31 @@ class Private:
 
     def _set_up(self, server: Server) -> None:
         """Create what is missing; safe to repeat after a crash in the middle."""
-        url_of = self._admin(server)
+        state, url_of = self.state, self._admin(server)
+        installation = postgres.inspect(Path(state.bindir))
+        version = installation.timescaledb if installation else state.timescaledb
         with self.console.status("Setting up roles and the database"):
             with bootstrap.connect(url_of("postgres")) as conn:
-                bootstrap.create_roles(conn, self.state.passwords)
+                bootstrap.create_roles(conn, state.passwords)
+            if state.timescaledb not in ("", version):
+                bootstrap.update_extensions(url_of)
             bootstrap.prepare_template(url_of)
             if not bootstrap.database_exists(url_of, server.database):
                 self.archive_fix()
                 bootstrap.create_database(url_of, server.database)
-        self.state.ready = True
+        state.timescaledb, state.database, state.ready = version, server.database, True
         self.save()
 
     def stop(self) -> bool:
-        """Stop the server if it runs, also one whose programs are no longer the chosen ones."""
-        if postgres.read_postmaster(self.data_dir) is None:
-            return False
-        bindir = Path(self.state.bindir)
-        self.cluster(Installation(bindir, bindir, 0)).stop()
-        return True
+        """Stop the server if it runs."""
+        return postgres.stop_postmaster(self.data_dir)
 
     def archive_fix(self) -> Path | None:
         """Set the FIX stores aside: their sequence numbers belong to the old database."""
         folder = self.config.fix_dir
         if not folder.is_dir() or not any(folder.iterdir()):
             return None
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        return folder.rename(folder.with_name(f"{folder.name}-{stamp}"))
+        return folder.rename(folder.with_name(f"{folder.name}-{_stamp()}"))
 
     def recreate(self) -> None:
         """Drop the database and create it anew, empty."""
@@ -246,22 +254,24 @@ class Private:
         self._set_up(server)
 
     def purge(self) -> None:
-        """Remove the data and the programs of the private server."""
+        """Remove the data and the programs of the private server; FIX stores are set aside."""
         self.stop()
         self.archive_fix()
         data, prefix = self.data_dir, self.prefix
-        beside_data = [data.with_name(n) for n in ("pgdata.new", "run")]
-        beside_prefix = [prefix.with_name(n) for n in ("postgresql.new", "downloads")]
-        for folder in (data, *beside_data, prefix, *beside_prefix):
+        doomed = [*data.parent.glob("pgdata*"), data.with_name("run"), prefix]
+        doomed += [prefix.with_name(name) for name in ("postgresql.new", "downloads")]
+        for folder in (data.parent, prefix.parent):
+            doomed += [folder] if folder.parent == _ROOT_FOLDER else []
+        for folder in doomed:
             if folder.exists():
                 shutil.rmtree(folder)
         self.file.unlink(missing_ok=True)
-        for folder in {data.parent, prefix.parent}:
-            if folder.parent == _ROOT_FOLDER:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
         with contextlib.suppress(OSError):
             _ROOT_FOLDER.rmdir()
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
 
 
 def _read(path: Path) -> str:
@@ -271,22 +281,25 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _make_open(folder: Path) -> None:
+def _make_open(folder: Path, owner: Path) -> None:
     """Create `folder`; one of root's own is open, because the server runs as another user."""
-    if not folder.exists():
-        folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     if folder.parent == _ROOT_FOLDER:
         for path in (_ROOT_FOLDER, folder):
             path.chmod(0o755)
+        (folder / "belongs-to").write_text(f"{owner}\n")
 
 
-def _reachable(folder: Path) -> Path:
-    """Return `folder`, or its stand-in if root's server could not get there."""
+def _place(folder: Path, name: str) -> Path:
+    """Return where `name` is or will be: in `folder`, unless root's server cannot get there."""
     if os.geteuid() != 0:
-        return folder
+        return folder / name
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    stand_in = _ROOT_FOLDER / digest
-    existing = next(p for p in (folder, *folder.parents) if p.exists())
-    account = machine.account_for(folder / "pgdata")
-    closed = account.run("/usr/bin/test", "-x", str(existing)).returncode != 0
-    return stand_in if closed or stand_in.exists() else folder
+    candidates = (folder / name, _ROOT_FOLDER / digest / name)
+    existing = next((c for c in candidates if c.exists()), None)
+    if existing is not None:
+        return existing
+    parent = next(p for p in (folder, *folder.parents) if p.exists())
+    account = machine.account_for(candidates[0])
+    closed = account.run("/usr/bin/test", "-x", str(parent)).returncode != 0
+    return candidates[closed]
