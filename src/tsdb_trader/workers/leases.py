@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tsdb_trader import logs
-from tsdb_trader.api import ops
+from tsdb_trader.api import ops, watch
 from tsdb_trader.clock import Clock
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import LeaseLostError
@@ -113,12 +113,10 @@ class Lease:
             self.epoch = None
 
     def _release_of_dead_owner(self, conn: Connection) -> bool:
-        row = conn.execute(
-            "select owner, epoch from ops.leases where lease = %s", (self.name,)
-        ).fetchone()
-        process = ProcessName.parse(row[0]) if row else None
-        if row is None or process is None or not process.surely_dead():
+        holder = watch.lease_holder(conn, self.name)
+        process = ProcessName.parse(holder[0]) if holder else None
+        if holder is None or process is None or not process.surely_dead():
             return False
-        _log.warning("lease owner died", lease=self.name, owner=row[0], action="release")
-        ops.release_lease(conn, self.name, row[0], row[1])
+        _log.warning("lease owner died", lease=self.name, owner=holder[0], action="release")
+        ops.release_lease(conn, self.name, *holder)
         return True

@@ -37,9 +37,17 @@ class Worker(Protocol):
     `conn.transaction()`.
     """
 
-    kind: str
-    channels: tuple[str, ...]
-    poll_s: float
+    @property
+    def kind(self) -> str:
+        """What sort of worker it is, and its name unless it has an attribute `name`."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The notification channels that wake it up."""
+
+    @property
+    def poll_s(self) -> float:
+        """Seconds after which it looks at the tables without having been woken."""
 
     def start(self, conn: Connection) -> None:
         """Prepare; called once, before the first step."""
@@ -66,7 +74,9 @@ class Wakeable(Protocol):
 class Leased(Protocol):
     """A worker that only one process at a time may be; the others stand by."""
 
-    lease: str
+    @property
+    def lease(self) -> str:
+        """The name of the lease."""
 
 
 @runtime_checkable

@@ -1,0 +1,65 @@
+"""`tsdb-trader worker <kind>`: one worker in the foreground."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tsdb_trader.workers.loop import Worker
+
+
+def worker(
+    kind: Annotated[str, typer.Argument(help="venue, gateway, signals, risk, scheduler, replay.")],
+    venue: Annotated[str, typer.Option(help="The venue of a gateway or venue.")] = "SIM",
+    parent: Annotated[int, typer.Option(hidden=True, help="End with this process.")] = 0,
+) -> None:
+    """Run one worker in the foreground until it is asked to stop."""
+    from tsdb_trader import db, logs
+    from tsdb_trader.config import settings
+    from tsdb_trader.workers.loop import Loop
+    from tsdb_trader.workers.stopping import Stop, install_signals
+    from tsdb_trader.workers.supervisor import die_with
+
+    if parent:
+        die_with(parent)
+    logs.configure(settings().log_level, worker=kind)
+    url = db.database_url("tsdb_venue" if kind == "venue" else "tsdb_worker")
+    job = _make(kind, venue, url)
+    stop = Stop()
+    # After everything was imported: QuickFIX resets SIGINT.
+    install_signals(stop)
+    Loop(job, url=url, stop=stop).run()
+
+
+def _make(kind: str, venue: str, url: str) -> Worker:
+    """Import and build one worker, and nothing of the others."""
+    from tsdb_trader.errors import ConfigurationError
+
+    match kind:
+        case "venue":
+            from tsdb_trader.workers.venue import VenueWorker
+
+            return VenueWorker(venue)
+        case "gateway":
+            from tsdb_trader.workers.gateway import GatewayWorker
+
+            return GatewayWorker(venue)
+        case "signals":
+            from tsdb_trader.workers.signals import SignalsWorker
+
+            return SignalsWorker()
+        case "risk":
+            from tsdb_trader.workers.risk import RiskWorker
+
+            return RiskWorker()
+        case "scheduler":
+            from tsdb_trader.workers.scheduler import SchedulerWorker
+
+            return SchedulerWorker(url)
+        case "replay":
+            from tsdb_trader.workers.replay import ReplayWorker
+
+            return ReplayWorker()
+    raise ConfigurationError(f"no worker is called {kind}: see `tsdb-trader worker --help`")

@@ -1,0 +1,109 @@
+"""The scheduler: jobs by the clock, each run recorded in `ops.jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from tsdb_trader import db, logs
+from tsdb_trader.api import market, ops, watch
+from tsdb_trader.db import Connection
+
+_log = logs.get("scheduler")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is run, and when, in APScheduler's words."""
+
+    name: str
+    run: Callable[[Connection], dict[str, Any]]
+    trigger: str
+    arguments: dict[str, Any]
+
+
+def _refresh_rollups(conn: Connection) -> dict[str, Any]:
+    return {"refreshed": market.refresh_rollups(conn)}
+
+
+def _check_orphans(conn: Connection) -> dict[str, Any]:
+    """Look for rows whose parent is missing, which no foreign key guards in hypertables."""
+    orphans = ops.check_orphans(conn)
+    if orphans:
+        ops.raise_alert(
+            conn, "orphans", "critical", "rows without a parent were found", {"found": orphans}
+        )
+    return {"orphans": orphans}
+
+
+JOBS = (
+    Job("refresh_rollups", _refresh_rollups, "interval", {"seconds": 60}),
+    Job("check_orphans", _check_orphans, "cron", {"hour": 3, "minute": 10}),
+)
+
+
+def run_job(url: str, job: Job) -> None:
+    """Run a job on a connection of its own and record how it ended.
+
+    A job that fails is an alert, not the end of the scheduler; one that cannot reach the database
+    is logged and runs again when it is due.
+    """
+    try:
+        with db.connect(url, autocommit=True, application_name=f"tsdb-trader {job.name}") as conn:
+            run_id = watch.begin_job(conn, job.name)
+            try:
+                detail = job.run(conn)
+            except Exception as error:
+                watch.end_job(conn, run_id, False, {"error": str(error).splitlines()[0]})
+                raise
+            watch.end_job(conn, run_id, True, detail)
+    except Exception:
+        _log.exception("job failed", job=job.name)
+
+
+class SchedulerWorker:
+    """Keeps APScheduler running beside the loop, which beats for it."""
+
+    kind = "scheduler"
+    lease = "scheduler"
+    channels: tuple[str, ...] = ()
+    poll_s = 5.0
+
+    def __init__(self, url: str, jobs: tuple[Job, ...] = JOBS) -> None:
+        self._url = url
+        self._jobs = jobs
+        # One run of a job at a time, and one for however many were missed.
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def start(self, conn: Connection) -> None:
+        """Schedule the jobs; jobs with an interval run once at the start."""
+        for job in self._jobs:
+            self._scheduler.add_job(
+                run_job, job.trigger, args=(self._url, job), id=job.name, **job.arguments
+            )
+            if job.trigger == "interval":
+                self._scheduler.add_job(run_job, args=(self._url, job), id=f"{job.name} at start")
+        self._scheduler.start()
+
+    def step(self, conn: Connection) -> bool:
+        """Do nothing: the jobs run in the scheduler's threads."""
+        return False
+
+    def stop(self) -> None:
+        """Let running jobs end, start no other."""
+        self._scheduler.shutdown(wait=True)
+
+    def detail(self) -> dict[str, Any]:
+        """Return when each job runs next."""
+        return {
+            job.id: job.next_run_time.isoformat()
+            for job in self._scheduler.get_jobs()
+            if job.next_run_time is not None
+        }
