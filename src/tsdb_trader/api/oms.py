@@ -1,0 +1,164 @@
+"""Orders, executions and FIX messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from tsdb_trader.db import Connection
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of an order: pending_new, or denied with the reasons."""
+
+    order_id: int
+    status: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class PendingAction:
+    """One message that a gateway has to send."""
+
+    action_id: int
+    kind: str
+    order_id: int
+    cl_ord_id: str
+    orig_cl_ord_id: str | None
+    session_id: UUID
+    account: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    order_type: str
+    limit_price: Decimal | None
+    time_in_force: str
+    possible_resend: bool
+    as_of: datetime
+    status: str
+
+
+@dataclass(frozen=True)
+class InDoubt:
+    """An order that the venue is to be asked about."""
+
+    order_id: int
+    cl_ord_id: str
+    session_id: UUID
+    symbol: str
+    side: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a report did; the order is None when nobody knows it."""
+
+    order_id: int | None
+    status: str | None
+    applied: bool
+
+
+def submit_order(
+    conn: Connection, order: dict[str, Any], request_id: UUID, as_of: datetime
+) -> Submitted:
+    """Submit one order; idempotent by `request_id`. Keys and errors: ``oms.submit_order``."""
+    cur = conn.cursor(row_factory=class_row(Submitted))
+    row = cur.execute(
+        "select * from oms.submit_order(%s, %s, %s)", (Jsonb(order), request_id, as_of)
+    ).fetchone()
+    assert row is not None  # noqa: S101 - one row per order, by the function's contract
+    return row
+
+
+def submit_basket(
+    conn: Connection, orders: list[dict[str, Any]], request_id: UUID, as_of: datetime
+) -> list[Submitted]:
+    """Submit several orders, all or none; idempotent by `request_id`."""
+    cur = conn.cursor(row_factory=class_row(Submitted))
+    return cur.execute(
+        "select * from oms.submit_basket(%s, %s, %s)", (Jsonb(orders), request_id, as_of)
+    ).fetchall()
+
+
+def cancel_order(
+    conn: Connection, order_id: int, request_id: UUID, as_of: datetime
+) -> Submitted:
+    """Ask the venue to cancel an order; idempotent by `request_id`."""
+    cur = conn.cursor(row_factory=class_row(Submitted))
+    row = cur.execute(
+        "select * from oms.cancel_order(%s, %s, %s)", (order_id, request_id, as_of)
+    ).fetchone()
+    assert row is not None  # noqa: S101 - the function raises for an unknown order
+    return row
+
+
+def submit_signals(conn: Connection, batch_id: int) -> int:
+    """Submit the orders for a batch's signals; return how many."""
+    row = conn.execute("select oms.submit_signals(%s)", (batch_id,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def pending_actions(conn: Connection, venue: str, limit: int) -> list[PendingAction]:
+    """Return what is to be sent to a venue, oldest first."""
+    cur = conn.cursor(row_factory=class_row(PendingAction))
+    return cur.execute(
+        "select * from oms.pending_actions(%s, %s)", (venue, limit)
+    ).fetchall()
+
+
+def record_sent(conn: Connection, messages: list[dict[str, Any]]) -> int:
+    """Archive sent messages and mark their actions; keys: ``oms.archive_messages``, ``action_id``."""
+    row = conn.execute("select oms.record_sent(%s)", (Jsonb(messages),)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def archive_messages(conn: Connection, messages: list[dict[str, Any]]) -> int:
+    """Archive messages that change nothing else; keys: ``oms.archive_messages``."""
+    row = conn.execute("select oms.archive_messages(%s)", (Jsonb(messages),)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def record_report(
+    conn: Connection, venue: str, message: dict[str, Any], report: dict[str, Any]
+) -> Applied:
+    """Archive and apply an execution report or cancel reject; keys: ``oms.record_report``."""
+    return _apply(conn, "select * from oms.record_report(%s, %s, %s)", venue, message, report)
+
+
+def resolve_status(
+    conn: Connection, venue: str, message: dict[str, Any], report: dict[str, Any]
+) -> Applied:
+    """Apply the answer to an order status request; keys: ``oms.record_report``."""
+    return _apply(conn, "select * from oms.resolve_status(%s, %s, %s)", venue, message, report)
+
+
+def _apply(
+    conn: Connection, statement: str, venue: str, message: dict[str, Any], report: dict[str, Any]
+) -> Applied:
+    cur = conn.cursor(row_factory=class_row(Applied))
+    row = cur.execute(statement, (venue, Jsonb(message), Jsonb(report))).fetchone()
+    assert row is not None  # noqa: S101 - one row, by the functions' contract
+    return row
+
+
+def begin_recovery(conn: Connection, venue: str) -> list[InDoubt]:
+    """Mark orders in doubt as unknown; return all that the venue is to be asked about."""
+    cur = conn.cursor(row_factory=class_row(InDoubt))
+    return cur.execute("select * from oms.begin_recovery(%s)", (venue,)).fetchall()
+
+
+def archived_seqnums(conn: Connection, fix_session: str, direction: str) -> set[int]:
+    """Return the sequence numbers already archived of a FIX session in one direction."""
+    rows = conn.execute(
+        "select distinct seqnum from oms.fix_messages where fix_session = %s and direction = %s",
+        (fix_session, direction),
+    ).fetchall()
+    return {int(row[0]) for row in rows}
