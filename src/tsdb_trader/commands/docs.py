@@ -1,0 +1,80 @@
+"""`tsdb-trader docs`: docs/sql_api.md from the comments in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tsdb_trader.api.catalog import Function, Relation
+
+
+def docs(
+    output: Annotated[Path, typer.Option(help="The file to write.")] = Path("docs/sql_api.md"),
+    check: Annotated[bool, typer.Option("--check", help="Only say whether it differs.")] = False,
+) -> None:
+    """Write the reference of the SQL interface; the same database gives the same file."""
+    from tsdb_trader import db
+    from tsdb_trader.api import catalog
+    from tsdb_trader.errors import SchemaError
+
+    with db.connect(application_name="tsdb-trader docs") as conn:
+        text = render(
+            catalog.schema_comments(conn), catalog.relations(conn), catalog.functions(conn)
+        )
+    if check:
+        if not output.is_file() or output.read_text() != text:
+            raise SchemaError(f"{output} is not what the database says: run `tsdb-trader docs`")
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text)
+    typer.echo(f"wrote {output}")
+
+
+def render(
+    schemas: dict[str, str | None], relations: list[Relation], functions: list[Function]
+) -> str:
+    """Return the reference as Markdown."""
+    from tsdb_trader.api.catalog import SCHEMAS
+
+    parts = [
+        "# SQL interface",
+        "Written by `tsdb-trader docs` from the comments in the database: change those, not this "
+        "file. Names with a leading underscore are private and left out.",
+    ]
+    for schema in SCHEMAS:
+        own = [r for r in relations if r.schema == schema]
+        calls = [f for f in functions if f.schema == schema]
+        if not own and not calls:
+            continue
+        parts.append(f"## {schema}")
+        parts.append(schemas.get(schema) or "")
+        parts.extend(_relation(r) for r in own)
+        parts.extend(_function(f) for f in calls)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _relation(relation: Relation) -> str:
+    def rows() -> Iterator[str]:
+        yield "| column | type | |"
+        yield "|---|---|---|"
+        for name, kind, comment in relation.columns:
+            yield f"| {name} | {kind} | {_cell(comment)} |"
+
+    head = f"### {relation.kind} {relation.schema}.{relation.name}"
+    return "\n\n".join(p for p in (head, relation.comment or "", "\n".join(rows())) if p)
+
+
+def _function(function: Function) -> str:
+    head = f"### {function.schema}.{function.name}"
+    arguments = function.arguments.replace(", ", ",\n    ")
+    inside = f"\n    {arguments}\n" if arguments else ""
+    signature = f"```sql\n{function.schema}.{function.name}({inside}) → {function.result}\n```"
+    return "\n\n".join(p for p in (head, signature, function.comment or "") if p)
+
+
+def _cell(text: str | None) -> str:
+    return (text or "").replace("|", "\\|").replace("\n", " ")
