@@ -29,23 +29,16 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 WRAPPER = "QuickfixPython"
 APART = (WRAPPER, "pugixml")
 """Files compiled by themselves: the slow one, and a foreign one with macros of its own."""
-FLAGS = (
-    "-O1",
-    "-g0",
-    "-std=c++17",
-    "-fPIC",
-    "-fwrapv",
-    "-DNDEBUG",
-    "-D__cpp_noexcept_function_type",
-    "-w",
-)
+DEFINES = ("-DNDEBUG", "-D__cpp_noexcept_function_type")
+FLAGS = ("-O1", "-g0", "-std=c++17", "-fPIC", "-fwrapv", "-w", *DEFINES)
 LINK_FLAGS = ("-shared", "-Wl,--strip-all")
 BUILD_FORMAT = "2"
-"""Raise it when the way the wheel is put together changes."""
+"""To be raised when the way the wheel is made changes."""
 WRAPPER_MEMORY_MB = 1800
 ENGINE_MEMORY_MB = 800
 DISK_MB = 200
@@ -177,8 +170,7 @@ def free_memory_mb() -> int | None:
 def parallel_jobs(wrapper_due: bool) -> int:
     """Return how many compilers may run at once, within cores and memory."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    free = free_memory_mb()
-    if free is None:
+    if (free := free_memory_mb()) is None:
         return cores or 1
     first = WRAPPER_MEMORY_MB if wrapper_due else ENGINE_MEMORY_MB
     if free < first:
@@ -220,8 +212,7 @@ def sha256(path: Path) -> str:
 
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack the archive anew and return the top folder: a half unpacked one is never used."""
-    top = folder / archive.name.removesuffix(".tar.gz")
-    if top.is_dir():
+    if (top := folder / archive.name.removesuffix(".tar.gz")).is_dir():
         return top
     fresh = folder / "unpacking"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -247,6 +238,17 @@ def plan(compiler: str, source: Path, objects: Path) -> list[Job]:
     return jobs
 
 
+def part_of(job: Job) -> Path:
+    """Return the unfinished object, named so that no compiler of a killed build can write to it."""
+    return job.target.with_suffix(f".{os.getpid()}.part")
+
+
+def start(job: Job, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a compiler in a process group of its own."""
+    command = (*job.command, "-o", str(part_of(job)))
+    return subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+
+
 def compile_all(jobs: list[Job], log: Path) -> None:
     """Compile what is missing, side by side; an object appears under its name only when whole."""
     due = [job for job in jobs if not job.target.is_file()]
@@ -260,14 +262,7 @@ def compile_all(jobs: list[Job], log: Path) -> None:
             while due or running:
                 while due and len(running) < slots:
                     job = due.pop(0)
-                    part = str(job.target.with_suffix(".part"))
-                    process = subprocess.Popen(
-                        (*job.command, "-o", part),
-                        stdin=subprocess.DEVNULL,
-                        stdout=output,
-                        stderr=output,
-                    )
-                    running[process] = job
+                    running[start(job, output)] = job
                 progress.show([job.source.name for job in running.values()])
                 time.sleep(POLL_S)
                 progress.done += collect(running, log)
@@ -275,7 +270,9 @@ def compile_all(jobs: list[Job], log: Path) -> None:
             progress.show([], force=True)
             progress.finish()
             for process in running:
-                process.kill()
+                # The compiler proper is a child of g++: end the group, not only its head.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
 
@@ -291,7 +288,7 @@ def collect(running: dict[subprocess.Popen[bytes], Job], log: Path) -> int:
             )
         if process.returncode != 0:
             raise BuildError(f"{job.source.name} does not compile; see {log}")
-        job.target.with_suffix(".part").rename(job.target)
+        part_of(job).rename(job.target)
     return len(ended)
 
 
@@ -376,11 +373,6 @@ def build(lock: Path, folder: Path, keep: bool) -> Path:
     return wheel
 
 
-def interrupt(_number: int, _frame: object) -> None:
-    """Turn a termination signal into the exception that stops the compilers."""
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """Print the path of the wheel; progress and errors go to the standard error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -389,15 +381,14 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=None, help="folder of the built wheels")
     parser.add_argument("--keep", action="store_true", help="keep source and objects")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         print(build(options.lock, options.cache or cache_root(), options.keep))
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        place = error.filename or "the cache"
-        print(f"error: {place}: {error.strerror}; set TSDB_TRADER_CACHE", file=sys.stderr)
+        print(f"error: {error}; set TSDB_TRADER_CACHE to a folder to build in", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("error: interrupted; run it again, it goes on where it stopped", file=sys.stderr)
