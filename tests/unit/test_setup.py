@@ -205,12 +205,12 @@ folder = Path({str(tmp_path)!r})
 job = builder.Job(folder / "x.cpp", folder / "x.o", ({str(compiler)!r},))
 builder.compile_all([job], folder / "log")
 """
-    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL) as process:
-        with pipe.open() as output:
-            assert output.readline() == "alive\n"
-            process.terminate()
-            # The end of the pipe comes when the last process that could write to it is gone.
-            assert output.read() == ""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process, pipe.open() as output:
+        assert output.readline() == "alive\n"
+        process.terminate()
+        # The end of the pipe comes when the last process that could write to it is gone.
+        assert output.read() == ""
     assert not (tmp_path / "x.o").exists()
 
 
