@@ -17,7 +17,7 @@ create table market.sources (
     content text not null,
     name text not null,
     kind text not null check (kind in ('quotes', 'trades')),
-    instrument_id integer references ref.instruments,
+    instrument_id integer not null references ref.instruments,
     status text not null default 'loading' check (status in ('loading', 'complete')),
     next_row bigint not null default 0,
     rows_read bigint not null default 0,
@@ -30,7 +30,8 @@ create table market.sources (
     check (rows_read = rows_stored + rows_quarantined and next_row = rows_read)
 );
 comment on table market.sources is
-    'Files and streams that ticks came from, with their resume point (next_row, committed with the ticks).';
+    'Where ticks came from, with its resume point (next_row, committed with the ticks). One row per file, or per instrument and kind of a stream.';
+create index on market.sources (feed_id, last_ts);
 comment on column market.sources.sha256 is 'Of the uncompressed content, so that packing it anew is no new file.';
 comment on column market.sources.content is 'What the bytes are about, such as AIG/2013-10-07/quotes.';
 

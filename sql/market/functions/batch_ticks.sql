@@ -1,0 +1,57 @@
+-- The ticks of a batch from its recorded ranges, in the total order of ticks: (ts, ns, feed,
+-- source, seq), quotes before trades. Prices and sizes are decimals; a quote has the four of a
+-- quote, a trade has price and size.
+create or replace function market.batch_ticks(p_batch_id bigint)
+returns table (
+    kind text,
+    instrument_id integer,
+    ts timestamptz,
+    ns smallint,
+    feed_id integer,
+    source_id integer,
+    seq bigint,
+    bid_price double precision,
+    bid_size double precision,
+    ask_price double precision,
+    ask_size double precision,
+    price double precision,
+    size double precision,
+    flags smallint
+)
+language sql
+stable
+as $$
+    with ranges as materialized (
+        select s.kind, s.instrument_id, r.source_id, r.first_seq, r.last_seq, b.from_ts, b.as_of,
+               i.price_unit, i.size_unit
+        from market.batches b
+        join market.batch_ranges r on r.batch_id = b.batch_id
+        join market.sources s on s.source_id = r.source_id
+        join ref.instruments i on i.instrument_id = s.instrument_id
+        where b.batch_id = p_batch_id
+    )
+    select 'quote', q.instrument_id, q.ts, q.ns, q.feed_id, q.source_id, q.seq,
+           q.bid_price / r.price_unit, q.bid_size / r.size_unit,
+           q.ask_price / r.price_unit, q.ask_size / r.size_unit,
+           null::double precision, null::double precision, q.flags
+    from ranges r
+    join market._quotes q
+        on q.instrument_id = r.instrument_id and q.source_id = r.source_id
+        and q.ts > r.from_ts and q.ts <= r.as_of
+        and q.seq between r.first_seq and r.last_seq
+    where r.kind = 'quotes'
+    union all
+    select 'trade', t.instrument_id, t.ts, t.ns, t.feed_id, t.source_id, t.seq,
+           null, null, null, null, t.price / r.price_unit, t.size / r.size_unit, t.flags
+    from ranges r
+    join market._trades t
+        on t.instrument_id = r.instrument_id and t.source_id = r.source_id
+        and t.ts > r.from_ts and t.ts <= r.as_of
+        and t.seq between r.first_seq and r.last_seq
+    where r.kind = 'trades'
+    order by 3, 4, 1, 5, 6, 7
+$$;
+comment on function market.batch_ticks(bigint) is
+    'The quotes and trades of a batch from its recorded ranges, in the total order of ticks.';
+grant execute on function market.batch_ticks(bigint)
+    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;

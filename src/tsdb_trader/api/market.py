@@ -1,0 +1,202 @@
+"""Schema market: sources and their ticks, batches, rollups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from psycopg import sql
+from psycopg.rows import class_row
+
+from tsdb_trader.db import Connection, translated
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of ticks as the database knows it; `next_row` is where loading goes on."""
+
+    source_id: int
+    feed_id: int
+    instrument_id: int
+    price_scale: int
+    size_scale: int
+    status: Literal["loading", "complete"]
+    next_row: int
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What a chunk of a source's rows came to; times span the rows stored."""
+
+    from_row: int
+    to_row: int
+    stored: int
+    quarantined: int
+    first_ts: datetime | None
+    last_ts: datetime | None
+    complete: bool
+
+
+def complete_sources(conn: Connection, feed: str, shas: Sequence[str]) -> set[tuple[str, str]]:
+    """Return (SHA-256, content) of those files that the feed has completely."""
+    rows = conn.execute(
+        """select s.sha256, s.content
+           from market.sources s join ops.feeds f using (feed_id)
+           where f.feed = %s and s.sha256 = any (%s) and s.status = 'complete'""",
+        (feed, list(shas)),
+    )
+    return {(sha256, content) for sha256, content in rows}
+
+
+def lock_content(conn: Connection, feed: str, content: str) -> None:
+    """Wait for the sole right to load a content into a feed; it ends with the connection."""
+    conn.execute("select market.lock_content(%s, %s, true)", (feed, content))
+
+
+def unlock_content(conn: Connection, feed: str, content: str) -> None:
+    """Give the right back."""
+    conn.execute("select market.lock_content(%s, %s, false)", (feed, content))
+
+
+def open_source(
+    conn: Connection,
+    *,
+    feed: str,
+    file_format: str,
+    sha256: str,
+    content: str,
+    name: str,
+    kind: str,
+    symbol: str,
+    known_only: bool,
+) -> Source:
+    """Register a file, with its feed and instrument, or find it again.
+
+    Raises
+    ------
+    InputError
+        The feed has the same content from other bytes.
+    UnknownObjectError
+        The symbol is not registered and `known_only` forbids to do it.
+    ConflictError
+        The feed is of another format.
+    """
+    with translated():
+        cursor = conn.cursor(row_factory=class_row(Source))
+        source = cursor.execute(
+            "select * from market.open_source(%s, %s, %s, %s, %s, %s, %s, %s)",
+            (feed, file_format, sha256, content, name, kind, symbol, known_only),
+        ).fetchone()
+    assert source is not None  # noqa: S101 - the function returns its row or raises
+    return source
+
+
+def copy_ticks(
+    conn: Connection, kind: str, columns: Sequence[str], pieces: Iterable[bytes]
+) -> None:
+    """COPY ticks in binary into the base table of their kind.
+
+    The caller's transaction must also call `advance_source`, which notes the range for rollups.
+    """
+    conn.execute("select pg_catalog.set_config('tsdb_trader.ranges_noted', 'on', true)")
+    statement = sql.SQL("copy market.{} ({}) from stdin (format binary)").format(
+        sql.Identifier(f"_{kind}"), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        for piece in pieces:
+            copy.write(piece)
+
+
+def quarantine(
+    conn: Connection, source: Source, name: str, rows: Iterable[tuple[int, str, str]]
+) -> None:
+    """Store rows that cannot be right: (row number, reason, raw text)."""
+    with (
+        conn.cursor() as cursor,
+        cursor.copy(
+            "copy market.quarantine (feed_id, source_id, source, position, reason, raw) from stdin"
+        ) as copy,
+    ):
+        for position, reason, raw in rows:
+            copy.write_row((source.feed_id, source.source_id, name, position, reason, raw))
+
+
+def advance_source(conn: Connection, source_id: int, advance: Advance) -> None:
+    """Move a source's resume point, in the transaction that stored its rows.
+
+    Raises
+    ------
+    ConflictError
+        Another load moved it meanwhile.
+    """
+    with translated():
+        conn.execute(
+            "select market.advance_source(%s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                source_id,
+                advance.from_row,
+                advance.to_row,
+                advance.stored,
+                advance.quarantined,
+                advance.first_ts,
+                advance.last_ts,
+                advance.complete,
+            ),
+        )
+
+
+def write_batch(
+    conn: Connection, session_id: UUID, from_ts: datetime, as_of: datetime
+) -> int | None:
+    """Hand a session its feed's ticks with from_ts < ts <= as_of; None when there are none."""
+    with translated():
+        row = conn.execute(
+            "select market.write_batch(%s, %s, %s)", (session_id, from_ts, as_of)
+        ).fetchone()
+    return None if row is None else row[0]
+
+
+def next_tick_ts(conn: Connection, session_id: UUID, after: datetime) -> datetime | None:
+    """Return the time of the session's first tick after a time, None when there is none."""
+    row = conn.execute("select market.next_tick_ts(%s, %s)", (session_id, after)).fetchone()
+    return None if row is None else row[0]
+
+
+def batch_digest(conn: Connection, batch_id: int) -> int:
+    """Return a batch's digest, computed anew from the stored ticks."""
+    row = conn.execute("select market.batch_digest(%s)", (batch_id,)).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate always has a row
+    return int(row[0])
+
+
+def refresh_rollups(conn: Connection, until: datetime | None = None) -> int:
+    """Materialise what changed in rollups before a time (everything by default).
+
+    Returns
+    -------
+    int
+        How many spans of buckets were computed anew; 0 where the server does it by itself.
+    """
+    row = conn.execute(
+        "select market.refresh_rollups(coalesce(%s::timestamptz, 'infinity'))", (until,)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def add_instrument(conn: Connection, symbol: str, **definition: object) -> int:
+    """Register an instrument (keys as the parameters of ``ref.add_instrument``, without ``p_``).
+
+    Raises
+    ------
+    ConflictError
+        It exists with another definition.
+    """
+    named = [sql.SQL(", {} => %s").format(sql.Identifier(f"p_{key}")) for key in definition]
+    statement = sql.SQL("select ref.add_instrument(%s{})").format(sql.SQL("").join(named))
+    with translated():
+        row = conn.execute(statement, (symbol, *definition.values())).fetchone()
+    assert row is not None  # noqa: S101 - the function returns its row or raises
+    return int(row[0])

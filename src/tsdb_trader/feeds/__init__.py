@@ -1,0 +1,1 @@
+"""Market data sources: each format yields the ticks of its files as column arrays."""

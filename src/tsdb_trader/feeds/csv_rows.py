@@ -1,0 +1,198 @@
+"""CSV in bulk, without losing a single row: what does not parse is found and named, row by row.
+
+pyarrow parses whole columns and stops at the first row it cannot parse. The line ends are found
+here, so that a row keeps its number and its text whatever is in it; only the rows that fail are
+looked at one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from tsdb_trader.feeds.base import Integers, Rejected, Text
+
+_INTEGER = re.compile(r"-?[0-9]+")
+_DECIMAL = re.compile(r"-?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?|-?[0-9]+\.")
+_NAN = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
+_DIGITS = 15
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The rows that parsed: their numbers in the file, and their columns by name."""
+
+    rows: Integers
+    numbers: dict[str, Integers]
+    texts: dict[str, Text]
+
+
+class Lines:
+    """The lines of a CSV. A last line without newline is one, blank lines at the end are none."""
+
+    def __init__(self, content: bytes) -> None:
+        if b"\r" in content:
+            content = content.replace(b"\r\n", b"\n")
+        self.body = content.rstrip(b"\n")
+        self._bytes = np.frombuffer(self.body, dtype=np.uint8)
+        newlines = np.flatnonzero(self._bytes == ord("\n"))
+        self.starts = np.concatenate(([0], newlines + 1))
+        self.ends = np.concatenate((newlines, [len(self.body)]))
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def raw(self, row: int) -> str:
+        """Return a line as text that any database can hold; bytes that are no text are escaped."""
+        line = self.body[self.starts[row] : self.ends[row]]
+        return line.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+    @cached_property
+    def commas(self) -> Integers:
+        """Commas in each line."""
+        places = np.flatnonzero(self._bytes == ord(","))
+        counts = np.searchsorted(places, self.ends) - np.searchsorted(places, self.starts)
+        return counts.astype(np.int64)
+
+    def with_bytes(self, *values: int) -> NDArray[np.bool_]:
+        """Mark the lines that hold any of the given byte values, or any above 127."""
+        wanted = self._bytes >= 128
+        for value in values:
+            wanted |= self._bytes == value
+        marked = np.zeros(len(self), dtype=np.bool_)
+        marked[np.searchsorted(self.ends, np.flatnonzero(wanted), side="left")] = True
+        return marked
+
+    def only(self, rows: Integers) -> bytes:
+        """Return the given lines as a CSV."""
+        # A view: joining it makes the one copy.
+        view = memoryview(self.body)
+        pairs = zip(self.starts[rows].tolist(), self.ends[rows].tolist(), strict=True)
+        return b"\n".join([view[start:end] for start, end in pairs])
+
+
+def parse(
+    lines: Lines, names: Sequence[str], texts: frozenset[str]
+) -> tuple[Columns, list[Rejected]]:
+    """Parse every line; columns not in `texts` are integers.
+
+    Returns
+    -------
+    tuple
+        The rows that parsed and those that did not, each once.
+    """
+    everything = np.arange(len(lines), dtype=np.int64)
+    # pyarrow takes a lone carriage return for a newline, and 0x10 for a number.
+    if not any(mark in lines.body for mark in (b"\r", b"\0", b"x", b"X")):
+        try:
+            table = _read(lines.body, names, {n: _type(n, texts) for n in names})
+        except pa.ArrowInvalid:
+            pass
+        else:
+            if table.num_rows == len(lines):
+                return _columns(table, everything, names, texts), []
+    return _parse_carefully(lines, names, texts)
+
+
+def _type(name: str, texts: frozenset[str]) -> pa.DataType:
+    return pa.dictionary(pa.int32(), pa.string()) if name in texts else pa.int64()
+
+
+def _read(body: bytes, names: Sequence[str], types: dict[str, pa.DataType]) -> pa.Table:
+    return csv.read_csv(
+        pa.BufferReader(body),
+        # Threads would compete with the COPY that runs at the same time.
+        read_options=csv.ReadOptions(
+            column_names=list(names), use_threads=False, block_size=8 << 20
+        ),
+        parse_options=csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+        convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
+    )
+
+
+def _columns(
+    table: pa.Table, rows: Integers, names: Sequence[str], texts: frozenset[str]
+) -> Columns:
+    def text(name: str) -> Text:
+        column = table[name].unify_dictionaries().combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0)
+        return Text(column.dictionary.to_pylist(), column.indices.to_numpy(zero_copy_only=False))
+
+    return Columns(
+        rows,
+        {n: table[n].to_numpy() for n in names if n not in texts},
+        {n: text(n) for n in names if n in texts},
+    )
+
+
+def _parse_carefully(
+    lines: Lines, names: Sequence[str], texts: frozenset[str]
+) -> tuple[Columns, list[Rejected]]:
+    suspect = lines.with_bytes(0, ord("\r"))
+    fits = np.flatnonzero((lines.commas == len(names) - 1) & ~suspect)
+    good = fits
+    table = None
+    if len(fits):
+        table = _read(lines.only(fits), names, dict.fromkeys(names, pa.string()))
+        parses = np.ones(len(fits), dtype=np.bool_)
+        for name in names:
+            if name not in texts:
+                pattern = f"^-?[0-9]{{1,{_DIGITS}}}$"
+                parses &= pc.match_substring_regex(table[name], pattern).to_numpy()
+        good = fits[parses]
+        table = table.filter(pa.array(parses))
+        fields = [pa.field(n, _type(n, texts)) for n in names]
+        table = pa.table(
+            [_cast(table[f.name], f.type) for f in fields], names=[f.name for f in fields]
+        )
+    bad = np.ones(len(lines), dtype=np.bool_)
+    bad[good] = False
+    rejected = [_diagnose(lines, int(row), names, texts) for row in np.flatnonzero(bad)]
+    if table is None or not len(good):
+        empty: Integers = np.empty(0, dtype=np.int64)
+        none = Text([], np.empty(0, dtype=np.int32))
+        return Columns(
+            empty,
+            {n: empty for n in names if n not in texts},
+            {n: none for n in names if n in texts},
+        ), rejected
+    return _columns(table, good, names, texts), rejected
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    return column.dictionary_encode() if pa.types.is_dictionary(kind) else column.cast(kind)
+
+
+def _diagnose(
+    lines: Lines, row: int, names: Sequence[str], texts: frozenset[str]
+) -> Rejected:
+    raw = lines.raw(row)
+    line = lines.body[lines.starts[row] : lines.ends[row]]
+    try:
+        fields = line.decode("utf-8").split(",")
+    except UnicodeDecodeError:
+        return Rejected(row, "not_utf8", raw)
+    if len(fields) != len(names) or b"\0" in line or b"\r" in line:
+        return Rejected(row, "malformed", raw)
+    for name, field in zip(names, fields, strict=True):
+        if name not in texts and (reason := _wrong_number(field)):
+            return Rejected(row, reason, raw)
+    # Only a text that is right to the byte, but not plain ASCII, comes here.
+    return Rejected(row, "malformed", raw)
+
+
+def _wrong_number(field: str) -> str | None:
+    if _INTEGER.fullmatch(field):
+        return "out_of_range" if len(field.lstrip("-")) > _DIGITS else None
+    if _NAN.fullmatch(field):
+        return "nan"
+    return "not_an_integer" if _DECIMAL.fullmatch(field) else "not_a_number"
