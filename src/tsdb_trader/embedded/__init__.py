@@ -31,6 +31,7 @@ __all__ = [
     "SUPERUSER",
     "Server",
     "Status",
+    "database_url",
     "ensure_running",
     "psql",
     "reset",
@@ -109,6 +110,28 @@ def ensure_running(config: Settings | None = None) -> Server:
         return server
     with locked(config.home.absolute()):
         return Private(config).start()
+
+
+@_one_line_errors
+def database_url(role: str | None = None, config: Settings | None = None) -> str:
+    """Return the URL of the database in use for a role, the owner by default.
+
+    Raises
+    ------
+    EmbeddedServerError
+        The private server is in use and does not run.
+    ConfigurationError
+        The role is unknown, or its URL on a server that is not ours is not configured.
+    """
+    config = config or settings()
+    if config.database_url is not None:
+        return Server(config.database_name, external=config.database_url).url(role)
+    server = Private(config).running()
+    if server is None:
+        raise EmbeddedServerError(
+            "the private server is not running: start it with `tsdb-trader db start`"
+        )
+    return server.url(role)
 
 
 @_one_line_errors

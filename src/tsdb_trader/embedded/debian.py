@@ -140,7 +140,7 @@ class _Apt:
         packages = [_parse_uri_line(line) for line in done.stdout.splitlines() if "'" in line]
         return [p for p in packages if p.name in names or _is_library(p.name)]
 
-    def download(self, packages: list[_Package], progress: Progress) -> None:
+    def download(self, packages: list[_Package], progress: Progress, lock: int) -> None:
         """Fetch `packages`; apt checks each against the signed index and resumes partial ones."""
         total = sum(p.size for p in packages)
         task = progress.add_task(f"Downloading {len(packages)} packages", total=total)
@@ -149,7 +149,13 @@ class _Apt:
         log = self.root / "download.log"
         with log.open("w") as output:
             process = subprocess.Popen(
-                command, cwd=self.archives, stdout=output, stderr=output, env=_plain_environment()
+                command,
+                cwd=self.archives,
+                stdout=output,
+                stderr=output,
+                env=_plain_environment(),
+                # If this process is killed, apt goes on, and whoever comes next waits for it.
+                pass_fds=[lock],
             )
             try:
                 while _still_running(process):
@@ -314,7 +320,7 @@ def is_complete(prefix: Path) -> bool:
     return (prefix / _COMPLETE).exists()
 
 
-def install(prefix: Path, downloads: Path, console: Console) -> None:
+def install(prefix: Path, downloads: Path, console: Console, lock: int) -> None:
     """Download the server, unless `prefix` already holds it.
 
     Parameters
@@ -323,6 +329,8 @@ def install(prefix: Path, downloads: Path, console: Console) -> None:
         Where the packages are unpacked; replaced if half-finished.
     downloads
         The private apt root; kept while the download is unfinished, removed afterwards.
+    lock
+        Descriptor of the caller's lock on both.
 
     Raises
     ------
@@ -342,8 +350,10 @@ def install(prefix: Path, downloads: Path, console: Console) -> None:
     names = [f"postgresql-{major}{x}" for x in ("", "-timescaledb", "-pgtap", "-plpgsql-check")]
     # libc-bin holds the C.UTF-8 locale in the format of the C library that comes along.
     packages = apt.closure([*names, f"postgresql-client-{major}", "libc-bin"])
+    size = sum(p.size for p in packages) // 2**20
+    console.print(f"Installing PostgreSQL {major} with TimescaleDB in {prefix} ({size} MB)")
     with Progress(console=console, transient=True) as progress:
-        apt.download(packages, progress)
+        apt.download(packages, progress, lock)
         _unpack(apt, packages, prefix, major, progress)
     server = prefix / f"usr/lib/postgresql/{major}/bin/postgres"
     done = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=False)

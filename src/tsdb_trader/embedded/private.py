@@ -43,12 +43,16 @@ class State:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time change what is in `folder`."""
+def locked(folder: Path) -> Iterator[int]:
+    """Let one process at a time change what is in `folder`; yields the lock's descriptor."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "server.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with Console(stderr=True).status(f"Waiting for another process to leave {folder}"):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
 
 
 class Private:
@@ -122,9 +126,10 @@ class Private:
     def find_or_install(self) -> Installation:
         found = self.find()
         if found is None:
-            with locked(self.cache):
-                _make_open(self.prefix.parent, self.cache)
-                debian.install(self.prefix, self.prefix.with_name("downloads"), self.console)
+            with locked(self.cache) as lock:
+                prefix = self.prefix
+                _make_open(prefix.parent, self.cache)
+                debian.install(prefix, prefix.with_name("downloads"), self.console, lock)
             found = self.find()
         if found is None:
             raise EmbeddedServerError(

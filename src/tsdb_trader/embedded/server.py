@@ -44,8 +44,8 @@ class Server:
         name = role_name(role)
         if self.external is not None:
             return _external_url(self.external, name, database)
-        target = f"{name}:{quote(self.passwords[name])}@"
-        path = quote(database or self.database)
+        target = f"{name}:{quote(self.passwords[name], safe='')}@"
+        path = quote(database or self.database, safe="")
         if tcp or not self.socket_dir:
             return f"postgresql://{target}127.0.0.1:{self.port}/{path}"
         return f"postgresql://{target}/{path}?host={quote(self.socket_dir)}&port={self.port}"
@@ -107,4 +107,4 @@ def _external_url(url: str, role: str, database: str | None) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres"):
         raise ConfigurationError("TSDB_TRADER_DATABASE_URL must start with postgresql://")
-    return urlunsplit(parts._replace(path=f"/{quote(database)}")) if database else url
+    return urlunsplit(parts._replace(path=f"/{quote(database, safe='')}")) if database else url
