@@ -55,10 +55,10 @@ def set_quote(
     return instrument_id
 
 
-def order(session_id: uuid.UUID, **changes: Any) -> dict[str, Any]:
+def order(session: uuid.UUID, /, **changes: Any) -> dict[str, Any]:
     """Return an order of an operator; a change to None leaves the key out."""
     keys: dict[str, Any] = {
-        "session_id": str(session_id),
+        "session_id": str(session),
         "account": "main",
         "strategy": "manual",
         "origin": "operator",

@@ -39,8 +39,8 @@ begin
     end if;
 
     if v_is_fill then
-        if not ((p_report->>'last_qty')::numeric > 0 and (p_report->>'last_qty')::numeric < 'infinity'
-            and (p_report->>'last_px')::numeric > 0 and (p_report->>'last_px')::numeric < 'infinity') then
+        if ((p_report->>'last_qty')::numeric > 0 and (p_report->>'last_qty')::numeric < 'infinity'
+            and (p_report->>'last_px')::numeric > 0 and (p_report->>'last_px')::numeric < 'infinity') is not true then
             raise exception 'fill % has quantity % and price %', p_report->>'exec_id',
                 coalesce(p_report->>'last_qty', 'null'), coalesce(p_report->>'last_px', 'null')
                 using errcode = 'TT001';
