@@ -1,0 +1,151 @@
+"""The gate between the outbox and the venue: shut until the venue has said what it knows.
+
+Pure bookkeeping under a lock of its own, which is never held while a message is sent. The engine's
+thread reports connections and answers; the worker's main thread lists, asks and looks at the gate.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tsdb_trader.clock import Clock
+from tsdb_trader.model import Question, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question on its way, under an id of its own."""
+
+    request_id: str
+    question: Question
+    asked_at: float
+
+
+class Gate:
+    """Open only on a live connection on which every order in doubt has been answered for.
+
+    Parameters
+    ----------
+    run_id
+        Distinguishes this process's questions from those of one that died: a replayed answer to an
+        old question says nothing about now.
+    timeout_s
+        After this long without an answer a question is asked again.
+    window
+        At most so many questions are on their way at once.
+    """
+
+    def __init__(
+        self, clock: Clock, run_id: str, *, timeout_s: float = 5.0, window: int = 200
+    ) -> None:
+        self._clock = clock
+        self._run_id = run_id
+        self._timeout_s = timeout_s
+        self._window = window
+        self._lock = threading.Lock()
+        self._connected = False
+        self._generation = 0
+        self._listed = -1
+        self._waiting: deque[Question] = deque()
+        self._asked: dict[str, Ask] = {}
+        self._count = 0
+
+    @property
+    def generation(self) -> int:
+        """The number of connections lost so far; take it before listing the orders in doubt."""
+        with self._lock:
+            return self._generation
+
+    @property
+    def is_open(self) -> bool:
+        """Whether orders may leave."""
+        with self._lock:
+            return self._connected and not self._unsettled()
+
+    @property
+    def open_questions(self) -> int:
+        """How many orders the venue has not answered for."""
+        with self._lock:
+            return len(self._waiting) + len(self._asked)
+
+    def _unsettled(self) -> bool:
+        return self._listed != self._generation or bool(self._waiting or self._asked)
+
+    def connected(self) -> None:
+        """Note a logon."""
+        with self._lock:
+            self._connected = True
+
+    def disconnected(self) -> None:
+        """Note the end of a connection: whatever was on its way may or may not have arrived."""
+        with self._lock:
+            self._connected = False
+            self._generation += 1
+            self._waiting.clear()
+            self._asked.clear()
+
+    def needs_list(self) -> bool:
+        """Say whether the orders in doubt have to be listed (again)."""
+        with self._lock:
+            return self._listed != self._generation
+
+    def load(self, generation: int, questions: Sequence[Question]) -> None:
+        """Take the orders in doubt, unless a connection was lost since `generation`."""
+        with self._lock:
+            if generation == self._generation:
+                self._listed = generation
+                self._waiting = deque(questions)
+                self._asked.clear()
+
+    def overdue(self) -> list[Ask]:
+        """Take back the questions that were not answered in time; they are asked again."""
+        now = self._clock.monotonic()
+        with self._lock:
+            late = [a for a in self._asked.values() if now - a.asked_at >= self._timeout_s]
+            for ask in late:
+                del self._asked[ask.request_id]
+                self._waiting.append(ask.question)
+            return late
+
+    def next_ask(self) -> Ask | None:
+        """Return the next question to send now; it counts as asked from here on."""
+        with self._lock:
+            if not self._connected or self._listed != self._generation or not self._waiting:
+                return None
+            if len(self._asked) >= self._window:
+                return None
+            self._count += 1
+            ask = Ask(
+                f"{self._run_id}-{self._count}", self._waiting.popleft(), self._clock.monotonic()
+            )
+            self._asked[ask.request_id] = ask
+            return ask
+
+    def matches(self, report: Report, possible_duplicate: bool) -> str | None:
+        """Return the id of the question a report answers, None when it answers none.
+
+        A venue need not echo the id; then the order decides, and a message sent before (PossDup)
+        is no answer. A refusal counts as an answer when it says that the order is unknown.
+        """
+        unknown = report.exec_type == "rejected" and report.ord_rej_reason == "unknown_order"
+        if report.msg_type != "8" or not (report.exec_type == "status" or unknown):
+            return None
+        with self._lock:
+            if report.ord_status_req_id is not None:
+                return report.ord_status_req_id if report.ord_status_req_id in self._asked else None
+            if possible_duplicate:
+                return None
+            ids = {report.cl_ord_id, report.orig_cl_ord_id}
+            for ask in self._asked.values():
+                if ask.question.cl_ord_id in ids:
+                    return ask.request_id
+            return None
+
+    def answered(self, request_id: str) -> bool:
+        """Note that an answer is committed; say whether the gate is open now."""
+        with self._lock:
+            self._asked.pop(request_id, None)
+            return self._connected and not self._unsettled()

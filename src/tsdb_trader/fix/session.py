@@ -1,0 +1,312 @@
+"""The QuickFIX initiator: callbacks in, messages out, nothing remembered that a restart would miss.
+
+Every callback is wrapped: an exception that reaches the engine leaves a dead session in a process
+that still says it is logged on. Messages in callbacks are borrowed and copied as text.
+"""
+
+from __future__ import annotations
+
+import functools
+import sysconfig
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any, ParamSpec, TypeVar
+
+import quickfix
+
+from tsdb_trader import logs
+from tsdb_trader.errors import ConfigurationError, TraderError
+from tsdb_trader.fix import codec
+from tsdb_trader.fix.codec import CodecError, Outgoing
+from tsdb_trader.fix.inbound import Inbox, leave
+from tsdb_trader.fix.recovery import Gate
+from tsdb_trader.fix.store import MessageStore
+from tsdb_trader.model import FixMessage
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_log = logs.get("gateway")
+_BEGIN_STRING = "FIX.4.4"
+# Session messages are archived as well as can be; this many wait while the database is away.
+_QUEUE = 10_000
+# Raw texts kept between the wire and the callback, and of sent messages a reject may refer to.
+_KEPT = 20_000
+
+
+class SendError(TraderError):
+    """The FIX engine refused to store or send a message."""
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """One FIX session, as fixcfg/gateway.cfg wants it."""
+
+    template: Path
+    host: str
+    port: int
+    sender: str
+    target: str
+    store: Path
+
+    @property
+    def fix_session(self) -> str:
+        """The session's name in the archive."""
+        return f"{_BEGIN_STRING}:{self.sender}->{self.target}"
+
+    def message_store(self) -> MessageStore:
+        """Return a reader of the session's message store."""
+        return MessageStore(self.store, _BEGIN_STRING, self.sender, self.target)
+
+    def render(self) -> str:
+        """Return the engine's configuration.
+
+        Raises
+        ------
+        ConfigurationError
+            The port, the template or the FIX dictionary is missing.
+        """
+        if not self.port:
+            raise ConfigurationError("TSDB_TRADER_FIX_PORT: the venue's port is not set")
+        if not self.template.is_file():
+            raise ConfigurationError(f"{self.template} is missing: install from a checkout")
+        return Template(self.template.read_text()).substitute(
+            host=self.host,
+            port=self.port,
+            sender=self.sender,
+            target=self.target,
+            store=self.store,
+            dictionary=dictionary(),
+        )
+
+
+def dictionary() -> Path:
+    """Return the FIX 4.4 dictionary that is installed with quickfix."""
+    path = Path(sysconfig.get_path("data")) / "share" / "quickfix" / "FIX44.xml"
+    if not path.is_file():
+        raise ConfigurationError(f"{path} is missing: install quickfix again (make setup)")
+    return path
+
+
+def _fatal(callback: Callable[_P, _R]) -> Callable[_P, _R]:
+    """End the process when a callback fails; only DoNotSend may reach the engine."""
+
+    @functools.wraps(callback)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return callback(*args, **kwargs)
+        except quickfix.DoNotSend:
+            raise
+        except BaseException:
+            _log.exception("callback failed", callback=callback.__name__, action="exit")
+            leave()
+
+    return wrapped
+
+
+class _Wire(quickfix.Log):  # type: ignore[misc]
+    """Sees every message as it is on the wire, which the engine's own objects no longer show."""
+
+    def __init__(self, archive: deque[FixMessage], fix_session: str) -> None:
+        super().__init__()
+        self._archive = archive
+        self._fix_session = fix_session
+        self._incoming: OrderedDict[tuple[str, bool], str] = OrderedDict()
+        self.refusals: deque[str] = deque(maxlen=100)
+        self.last_event = ""
+
+    def take(self, seqnum: str, possible_duplicate: bool) -> str | None:
+        """Return the text of an incoming message, once."""
+        return self._incoming.pop((seqnum, possible_duplicate), None)
+
+    @_fatal
+    def onIncoming(self, raw: str) -> None:
+        try:
+            fields = codec.parse(raw)
+            message = codec.describe("in", self._fix_session, raw, fields)
+        except CodecError:
+            return  # the engine refuses it too, and says so in an event
+        if message.msg_type in codec.ADMIN_TYPES and message.msg_type != codec.REJECT:
+            self._archive.append(message)
+            return
+        self._incoming[fields[34], codec.possible_duplicate(fields)] = raw
+        if len(self._incoming) > _KEPT:
+            self._incoming.popitem(last=False)
+
+    @_fatal
+    def onOutgoing(self, raw: str) -> None:
+        fields = codec.parse(raw)
+        message = codec.describe("out", self._fix_session, raw, fields)
+        if message.msg_type in codec.ADMIN_TYPES or message.msg_type == codec.BUSINESS_REJECT:
+            self._archive.append(message)
+        if message.msg_type in (codec.REJECT, codec.BUSINESS_REJECT):
+            refused = self.take(fields.get(45, ""), False) or self.take(fields.get(45, ""), True)
+            if refused is not None:
+                self._archive.append(codec.describe("in", self._fix_session, refused))
+            self.refusals.append(f"{fields.get(45)}: {fields.get(58, 'no reason')}")
+
+    @_fatal
+    def onEvent(self, text: str) -> None:
+        self.last_event = text
+        _log.info("fix event", event_text=codec.storable(text))
+
+    def clear(self) -> None:
+        """Nothing is kept that could be cleared."""
+
+    def backup(self) -> None:
+        """Nothing is kept that could be backed up."""
+
+
+class _Wires(quickfix.LogFactory):  # type: ignore[misc]
+    def __init__(self, wire: _Wire) -> None:
+        super().__init__()
+        self._wire = wire
+
+    def create(self, *_session: Any) -> _Wire:
+        return self._wire
+
+    def destroy(self, _log: Any) -> None:
+        """The engine does not own it."""
+
+
+class _Callbacks(quickfix.Application):  # type: ignore[misc]
+    """Callbacks → inbox and gate."""
+
+    def __init__(self, inbox: Inbox, gate: Gate, wire: _Wire) -> None:
+        super().__init__()
+        self._inbox = inbox
+        self._gate = gate
+        self._wire = wire
+        self.captured: dict[str, str] = {}
+
+    @_fatal
+    def onCreate(self, _session: Any) -> None:
+        return
+
+    @_fatal
+    def onLogon(self, _session: Any) -> None:
+        _log.info("logged on")
+        self._gate.connected()
+        self._inbox.wake()
+
+    @_fatal
+    def onLogout(self, _session: Any) -> None:
+        _log.warning("connection lost", reason=self._wire.last_event)
+        self._gate.disconnected()
+        self._inbox.wake()
+
+    @_fatal
+    def toAdmin(self, _message: Any, _session: Any) -> None:
+        return
+
+    @_fatal
+    def toApp(self, message: Any, _session: Any) -> None:
+        header = message.getHeader()
+        # The engine's own replay. An order that goes again goes through the gate, after the venue
+        # was asked; the number is filled with a gap.
+        if header.isSetField(43) and header.getField(43) == "Y":
+            raise quickfix.DoNotSend
+        if message.isSetField(11):
+            self.captured[message.getField(11)] = message.toString()
+
+    @_fatal
+    def fromAdmin(self, message: Any, _session: Any) -> None:
+        if message.getHeader().getField(35) == codec.REJECT:
+            self._inbox.receive(self._text(message))
+
+    @_fatal
+    def fromApp(self, message: Any, _session: Any) -> None:
+        self._inbox.receive(self._text(message))
+
+    def _text(self, message: Any) -> str:
+        header = message.getHeader()
+        duplicate = bool(header.isSetField(43)) and header.getField(43) == "Y"
+        raw = self._wire.take(header.getField(34), duplicate)
+        return raw if raw is not None else str(message.toString())
+
+
+class Engine:
+    """The FIX session: start, send, stop. `send` is for one thread."""
+
+    def __init__(self, settings: SessionSettings, inbox: Inbox, gate: Gate) -> None:
+        self._fix_session = settings.fix_session
+        self.archive: deque[FixMessage] = deque(maxlen=_QUEUE)
+        self._wire = _Wire(self.archive, settings.fix_session)
+        self._callbacks = _Callbacks(inbox, gate, self._wire)
+        self._id = quickfix.SessionID(_BEGIN_STRING, settings.sender, settings.target)
+        settings.store.mkdir(parents=True, exist_ok=True)
+        path = settings.store / "session.cfg"
+        path.write_text(settings.render())
+        # The engine keeps references to all of these and owns none of them.
+        self._configuration = quickfix.SessionSettings(str(path))
+        self._stores = quickfix.FileStoreFactory(self._configuration)
+        self._logs = _Wires(self._wire)
+        self._initiator = quickfix.SocketInitiator(
+            self._callbacks, self._stores, self._configuration, self._logs
+        )
+        # Tearing the engine's objects down can crash the process, which ends with os._exit anyway.
+        for owned in (self._initiator, self._stores, self._logs, self._wire, self._callbacks):
+            owned.this.disown()
+
+    def start(self) -> None:
+        """Start connecting."""
+        self._initiator.start()
+
+    def stop(self) -> None:
+        """Log out and stop; the process should end afterwards."""
+        self._initiator.stop()
+
+    def logged_on(self) -> bool:
+        """Say whether messages leave at once."""
+        session = quickfix.Session.lookupSession(self._id)
+        return session is not None and bool(session.isLoggedOn())
+
+    def refusals(self) -> list[str]:
+        """Take what was refused of the venue's messages, as ``number: reason``."""
+        found = []
+        while self._wire.refusals:
+            found.append(self._wire.refusals.popleft())
+        return found
+
+    @property
+    def last_event(self) -> str:
+        """The engine's last word, for alerts."""
+        return self._wire.last_event
+
+    def send(self, outgoing: Outgoing) -> FixMessage:
+        """Hand a message to the engine and return it as it was stored.
+
+        Returning means stored, not received: only the venue's answer proves that.
+
+        Raises
+        ------
+        SendError
+            The engine did not take it.
+        """
+        message = _message(outgoing)
+        captured = self._callbacks.captured
+        captured.pop(outgoing.cl_ord_id, None)
+        taken = quickfix.Session.sendToTarget(message, self._id)
+        raw = captured.pop(outgoing.cl_ord_id, None)
+        if not taken or raw is None:
+            raise SendError(f"the FIX engine did not take {outgoing.cl_ord_id}: {self.last_event}")
+        return codec.describe("out", self._fix_session, raw)
+
+
+def _message(outgoing: Outgoing) -> Any:
+    message = quickfix.Message()
+    header = message.getHeader()
+    header.setField(quickfix.StringField(35, outgoing.msg_type))
+    for tag, value in outgoing.header:
+        header.setField(quickfix.StringField(tag, value))
+    for tag, value in outgoing.body:
+        message.setField(quickfix.StringField(tag, value))
+    for group in outgoing.groups:
+        for entry in group.entries:
+            added = quickfix.Group(group.count_tag, group.first_tag)
+            for tag, value in entry:
+                added.setField(quickfix.StringField(tag, value))
+            message.addGroup(added)
+    return message
