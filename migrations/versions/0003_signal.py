@@ -39,8 +39,12 @@ create type signal.pairs_input as (
     mid_a double precision,
     mid_b double precision
 );
+-- as_of_a and as_of_b: when each leg last had a quote. warm_since is null once trading is allowed;
+-- stopped is the side of the mean (-1, 1) on which a stop waits for the spread to come back, else 0.
 create type signal.pairs_state as (
     as_of timestamptz,
+    as_of_a timestamptz,
+    as_of_b timestamptz,
     mid_a double precision,
     mid_b double precision,
     mean double precision,
@@ -50,6 +54,7 @@ create type signal.pairs_state as (
     target smallint,
     quantity_a bigint,
     quantity_b bigint,
+    stopped smallint,
     event text
 );
 
@@ -72,6 +77,8 @@ create table signal.pairs (
     superseded_at timestamptz not null default 'infinity',
     check (instrument_a <> instrument_b),
     check (calibrated_from < calibrated_to),
+    -- Point in time: nothing is valid before the last tick it was calibrated on.
+    check (valid_from >= calibrated_to),
     check (valid_from < valid_to)
 );
 create index on signal.pairs (strategy_id, instrument_a, instrument_b, valid_from);
