@@ -68,6 +68,7 @@ alter default privileges in schema market, ops, signal, portfolio
 create table ref.currencies (
     currency text primary key check (currency ~ '^[A-Z]{3}$')
 );
+comment on table ref.currencies is 'ISO 4217 codes that amounts may be in.';
 
 create table ref.instruments (
     instrument_id integer generated always as identity primary key,

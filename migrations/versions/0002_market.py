@@ -152,6 +152,9 @@ select public.create_hypertable('market.batch_quotes', public.by_range('as_of', 
 create index on market.batch_quotes (session_id, instrument_id, as_of desc, batch_no desc);
 create index on market.batch_quotes (batch_id);
 
+comment on table market.batch_quotes is
+    'The last usable quote of each instrument that had one in the batch, in stored integers: what strategies step on.';
+
 create table market.latest_quotes (
     session_id uuid not null references ops.sessions,
     instrument_id integer not null references ref.instruments,
