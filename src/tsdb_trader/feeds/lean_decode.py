@@ -176,7 +176,9 @@ def _check_quotes(checks: _Checks, numbers: dict[str, Integers]) -> None:
 def _texts(columns: Columns, kept: NDArray[np.intp]) -> Sequence[Text]:
     names = ("exchange", "conditions")
     whole = len(kept) == len(columns.rows)
-    return [t if whole else Text(t.values, t.codes[kept]) for t in map(columns.texts.get, names) if t]
+    return [
+        t if whole else Text(t.values, t.codes[kept]) for t in map(columns.texts.get, names) if t
+    ]
 
 
 def _trades(columns: Columns, kept: NDArray[np.intp], ts: Integers) -> Ticks:

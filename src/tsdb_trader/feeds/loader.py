@@ -137,16 +137,12 @@ def load(
         known = ", ".join(sorted(FORMATS))
         raise InputError(f"unknown format {format_name!r}: use one of {known}")
     reader = FORMATS[format_name]()
-    options = _Options(
-        reader, feed or reader.name, known_only, chunk_rows, progress or Silent()
-    )
+    options = _Options(reader, feed or reader.name, known_only, chunk_rows, progress or Silent())
     files = reader.discover(paths)
     shas = [hashlib.sha256(reader.read(file)).hexdigest() for file in files]
     done = market.complete_sources(conn, options.feed, shas)
     report = Report(options.feed)
-    waiting = [
-        (f, sha) for f, sha in zip(files, shas, strict=True) if (sha, f.content) not in done
-    ]
+    waiting = [(f, sha) for f, sha in zip(files, shas, strict=True) if (sha, f.content) not in done]
     decoded = (reader.decode(file, reader.read(file)) for file, _ in waiting)
     with _ahead(decoded) as results:
         for place, (file, sha) in enumerate(zip(files, shas, strict=True), 1):

@@ -1,0 +1,121 @@
+"""``tsdb-trader load``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from tsdb_trader import db
+from tsdb_trader.api import market
+from tsdb_trader.feeds import loader
+from tsdb_trader.feeds.base import TickFile
+
+
+class _Shown:
+    """Shows a load on a terminal."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+        self._files = bars.add_task("files", total=None)
+        self._rows = bars.add_task("rows", total=None)
+
+    def file(self, file: TickFile, place: int, of: int) -> None:
+        """Show which file is next."""
+        self._bars.update(self._files, total=of, completed=place - 1, description=file.content)
+        self._bars.reset(self._rows, total=None)
+
+    def rows(self, done: int, of: int) -> None:
+        """Show how many of its rows are stored."""
+        self._bars.update(self._rows, total=of, completed=done)
+
+
+def load(
+    format_name: Annotated[
+        str, typer.Argument(metavar="FORMAT", help=f"One of: {', '.join(sorted(loader.FORMATS))}.")
+    ],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files, or folders to search.")
+    ],
+    feed: Annotated[
+        str | None, typer.Option(help="Name of the feed (default: that of the format).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    known_only: Annotated[
+        bool, typer.Option("--known-only", help="Refuse symbols that are not registered yet.")
+    ] = False,
+) -> None:
+    """Load tick files; what is loaded already is not loaded again."""
+    errors = Console(stderr=True)
+    with (
+        db.connect(autocommit=True, application_name="tsdb-trader load") as conn,
+        Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=errors,
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        ) as bars,
+    ):
+        report = loader.load(
+            conn, format_name, paths, feed=feed, known_only=known_only, progress=_Shown(bars)
+        )
+        market.refresh_rollups(conn)
+    if as_json:
+        typer.echo(json.dumps(_as_json(report)))
+    else:
+        _print(report)
+
+
+def _as_json(report: loader.Report) -> dict[str, object]:
+    return {
+        "feed": report.feed,
+        "quotes": asdict(report.total("quotes")),
+        "trades": asdict(report.total("trades")),
+        "already_loaded": report.already_loaded,
+        "files": [
+            {
+                "file": file.file,
+                "content": file.content,
+                "symbol": file.symbol,
+                "kind": file.kind,
+                "status": file.status,
+                **asdict(file.counts),
+            }
+            for file in report.files
+        ],
+    }
+
+
+def _print(report: loader.Report) -> None:
+    table = Table(title=f"feed {report.feed}", title_justify="left", box=None)
+    table.add_column("")
+    for name in ("read", "stored", "quarantined"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for file in report.files:
+        table.add_row(file.content, *_numbers(file.counts), file.status.replace("_", " "))
+    table.add_section()
+    for kind in ("quotes", "trades"):
+        table.add_row(f"market.{kind}", *_numbers(report.total(kind)), "")
+    # Wide enough for any symbol when the output goes to a file.
+    width = None if sys.stdout.isatty() else 120
+    Console(highlight=False, width=width).print(table)
+    if report.files and report.already_loaded == len(report.files):
+        typer.echo("already loaded, nothing to do")
+    elif any(file.counts.quarantined for file in report.files):
+        typer.echo("see market.quarantine for the rows that were not stored, and why")
+
+
+def _numbers(counts: loader.Counts) -> list[str]:
+    return [f"{n:,}" for n in (counts.read, counts.stored, counts.quarantined)]
