@@ -160,11 +160,15 @@ def test_database_cloned_from_a_template_has_its_hypertable(shared: Settings) ->
         server.drop_database(name)
 
 
-def test_start_after_the_server_was_killed_recovers(config: Settings) -> None:
+@pytest.mark.parametrize("how", ["killed", "stopped at once"])
+def test_start_after_a_crash_of_the_server_recovers(config: Settings, how: str) -> None:
     url = embedded.ensure_running(config).url()
     with psycopg.connect(url) as conn:
         conn.execute("create table public.kept (x int)")
-    kill(config)
+    if how == "killed":
+        kill(config)
+    else:
+        assert embedded.stop(config, immediate=True)
     server = embedded.ensure_running(config)
     assert ask(server.url(), "select count(*) from public.kept") == 0
 

@@ -42,9 +42,13 @@ def start() -> None:
 
 
 @app.command()
-def stop() -> None:
+def stop(
+    immediate: Annotated[
+        bool, typer.Option("--immediate", help="At once, as in a crash; the next start recovers.")
+    ] = False,
+) -> None:
     """Stop the private server."""
-    typer.echo("stopped" if embedded.stop() else "it was not running")
+    typer.echo("stopped" if embedded.stop(immediate=immediate) else "it was not running")
 
 
 @app.command()

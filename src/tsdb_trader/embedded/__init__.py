@@ -141,11 +141,17 @@ def start(config: Settings | None = None) -> Server:
 
 
 @_one_line_errors
-def stop(config: Settings | None = None) -> bool:
-    """Stop the private server; False if it was not running."""
+def stop(config: Settings | None = None, immediate: bool = False) -> bool:
+    """Stop the private server; False if it was not running.
+
+    Parameters
+    ----------
+    immediate
+        Without a checkpoint, as in a crash; nothing committed is lost.
+    """
     config = _own(config)
     with locked(config.home.absolute()):
-        return Private(config, forget=True).stop()
+        return Private(config, forget=True).stop(immediate)
 
 
 @_one_line_errors

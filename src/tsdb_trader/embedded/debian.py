@@ -29,6 +29,7 @@ _COMPLETE = "complete"
 # Of the dependency closure only shared libraries are unpacked. LLVM and Z3 serve the JIT compiler,
 # which stays off; the Perl libraries serve Debian's cluster scripts, which are not used.
 _SKIPPED = re.compile(r"^lib(llvm|z3|perl|semanage|sepol|proc2|pam-modules)|-perl$|-dev$")
+_FAILURE = re.compile(r"^E:|Failed to fetch|GPG error|not signed|No space left")
 _ADVICE = (
     (
         r"No space left|enough free space",
@@ -78,10 +79,11 @@ def explain(stderr: str, where: Path) -> str:
 class _Apt:
     """apt on a private root with the given sources."""
 
-    def __init__(self, root: Path, sources: list[Source]) -> None:
+    def __init__(self, root: Path, archives: Path, sources: list[Source]) -> None:
         self.root = root
-        self.archives = root / "archives"
-        for folder in ("state/lists/partial", "cache/archives/partial", "sources", "archives"):
+        self.archives = archives
+        archives.mkdir(parents=True, exist_ok=True)
+        for folder in ("state/lists/partial", "cache/archives/partial", "sources"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         # No package counts as installed: the whole closure is wanted.
         (root / "status").write_text("")
@@ -141,7 +143,10 @@ class _Apt:
         return [p for p in packages if p.name in names or _is_library(p.name)]
 
     def download(self, packages: list[_Package], progress: Progress, lock: int) -> None:
-        """Fetch `packages`; apt checks each against the signed index and resumes partial ones."""
+        """Fetch `packages`; apt checks each against the signed index.
+
+        What an earlier, interrupted download finished is not fetched again.
+        """
         total = sum(p.size for p in packages)
         task = progress.add_task(f"Downloading {len(packages)} packages", total=total)
         command = ["apt-get", "-c", str(self.conf), "-q", "download"]
@@ -218,24 +223,20 @@ def _candidates(codename: str | None, sources: list[Source]) -> list[tuple[str, 
 
 
 def _choose_suite(root: Path, console: Console) -> tuple[_Apt, int]:
-    complaints = ""
+    complaints: list[str] = []
     for name, sources in _candidates(machine_codename(), machine_sources()):
         with console.status(f"Reading the package index ({name})"):
-            apt = _Apt(root / name, sources)
-            # apt shares nothing between the private roots but the downloaded files.
-            apt.archives = root / "archives"
-            apt.archives.mkdir(exist_ok=True)
+            apt = _Apt(root / name, root / "archives", sources)
             update = apt.run("apt-get", "update")
             major = apt.newest_major()
         if major is not None:
             return apt, major
-        complaints = "\n".join(
-            ln for ln in update.stderr.splitlines() if not ln.startswith("W: Download is")
-        )
-        if complaints:
+        # One broken source among several does not matter unless nothing is found in the others.
+        complaints = [ln for ln in update.stderr.splitlines() if _FAILURE.search(ln)]
+        if not any((apt.root / "state/lists").glob("*Packages*")):
             break
     if complaints:
-        raise EmbeddedServerError(explain(complaints, root))
+        raise EmbeddedServerError(explain("\n".join(complaints), root))
     raise EmbeddedServerError(
         "no configured package mirror carries postgresql-NN-timescaledb: install PostgreSQL "
         "with TimescaleDB, or set TSDB_TRADER_DATABASE_URL"

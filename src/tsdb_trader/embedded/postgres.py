@@ -145,12 +145,18 @@ def wait_ready(data_dir: Path) -> Postmaster:
     return found
 
 
-def stop_postmaster(data_dir: Path) -> bool:
-    """Stop the server on `data_dir`, rolling back what runs; False if there is none."""
+def stop_postmaster(data_dir: Path, immediate: bool = False) -> bool:
+    """Stop the server on `data_dir`; False if there is none.
+
+    Parameters
+    ----------
+    immediate
+        End at once, as in a crash: the next start recovers from the log.
+    """
     found = read_postmaster(data_dir)
     if found is None:
         return False
-    os.kill(found.pid, signal.SIGINT)
+    os.kill(found.pid, signal.SIGQUIT if immediate else signal.SIGINT)
     deadline = time.monotonic() + _STOP_SECONDS
     while read_postmaster(data_dir) is not None or _processes_in(data_dir):
         if time.monotonic() > deadline:

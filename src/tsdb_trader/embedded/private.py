@@ -238,9 +238,9 @@ class Private:
         state.timescaledb, state.database, state.ready = version, server.database, True
         self.save()
 
-    def stop(self) -> bool:
+    def stop(self, immediate: bool = False) -> bool:
         """Stop the server if it runs."""
-        return postgres.stop_postmaster(self.data_dir)
+        return postgres.stop_postmaster(self.data_dir, immediate)
 
     def archive_fix(self) -> Path | None:
         """Set the FIX stores aside: their sequence numbers belong to the old database."""
