@@ -1,0 +1,27 @@
+-- Every order of the simulated venues, as the venue sees it.
+create or replace view venue.orders as
+select
+    o.venue,
+    o.order_no,
+    o.participant,
+    o.cl_ord_id,
+    o.session_id,
+    o.symbol,
+    o.side,
+    o.order_type,
+    o.limit_price,
+    o.time_in_force,
+    o.quantity,
+    o.cumulative_quantity,
+    case when o.status in ('new', 'partially_filled') then o.quantity - o.cumulative_quantity else 0 end
+        as leaves_quantity,
+    o.notional / nullif(o.cumulative_quantity, 0) as average_price,
+    o.status,
+    o.reason,
+    o.as_of,
+    o.recorded_at,
+    o.updated_at
+from venue._orders o;
+comment on view venue.orders is
+    'Orders as the simulated venues see them; cumulative_quantity equals the sum in venue.executions.';
+grant select on venue.orders to tsdb_readonly, tsdb_quant, tsdb_operator, tsdb_venue;

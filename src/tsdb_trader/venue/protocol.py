@@ -1,0 +1,189 @@
+"""FIX 4.4 of the venue's side, pure: requests out of raw messages, report fields by tag.
+
+The venue shares no code with the gateway, so that neither can hide a mistake of the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+NEW_ORDER = "D"
+CANCEL = "F"
+STATUS_REQUEST = "H"
+
+SIDES: Mapping[str, str] = {"1": "buy", "2": "sell", "5": "sell_short"}
+ORDER_TYPES: Mapping[str, str] = {"1": "market", "2": "limit"}
+TIMES_IN_FORCE: Mapping[str, str] = {"0": "day", "3": "ioc", "4": "fok"}
+ORD_STATUS: Mapping[str, str] = {
+    "new": "0",
+    "partially_filled": "1",
+    "filled": "2",
+    "cancelled": "4",
+    "rejected": "8",
+    "expired": "C",
+}
+SIDE_CODES: Mapping[str, str] = {name: code for code, name in SIDES.items()}
+
+# Where the traded day changes.
+_TRADING_ZONE = ZoneInfo("America/New_York")
+_AVERAGE_DECIMALS = Decimal("0.00000001")
+_UTC_TIME = re.compile(r"(\d{8}-\d{2}:\d{2}:\d{2})(?:\.(\d{1,6})\d*)?")
+
+
+class RejectedError(Exception):
+    """An order cannot be accepted: OrdRejReason (tag 103) and a text for people."""
+
+    def __init__(self, reason: int, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An application message of a participant: its header and its first value by tag."""
+
+    fix_session: str
+    participant: str
+    msg_type: str
+    seqnum: int
+    repeated: bool
+    fields: Mapping[int, str]
+    raw: str
+
+    def get(self, tag: int) -> str:
+        """Return a field's value, '' if it is absent."""
+        return self.fields.get(tag, "")
+
+    @property
+    def cl_ord_id(self) -> str:
+        """Return ClOrdID (11)."""
+        return self.get(11)
+
+    @property
+    def transact_time(self) -> datetime | None:
+        """Return TransactTime (60)."""
+        return parse_time(self.get(60))
+
+
+def parse_request(raw: str, fix_session: str) -> Request:
+    """Read a raw message that the engine has validated; of a repeated tag the first value."""
+    fields: dict[int, str] = {}
+    for part in raw.split("\x01"):
+        tag, separator, value = part.partition("=")
+        if separator and tag.isdigit():
+            fields.setdefault(int(tag), value)
+    return Request(
+        fix_session=fix_session,
+        participant=fields.get(49, ""),
+        msg_type=fields.get(35, ""),
+        seqnum=int(fields.get(34, "0")),
+        repeated=fields.get(43) == "Y" or fields.get(97) == "Y",
+        fields=fields,
+        raw=raw,
+    )
+
+
+def parse_time(value: str) -> datetime | None:
+    """Read a UTCTimestamp to the microsecond, None if it is none."""
+    match = _UTC_TIME.fullmatch(value)
+    if match is None:
+        return None
+    try:
+        whole = datetime.strptime(match[1], "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return whole.replace(microsecond=int((match[2] or "0").ljust(6, "0")))
+
+
+def trading_session(request: Request) -> UUID:
+    """Return the one trading session of an order (386=1, 336).
+
+    Raises
+    ------
+    RejectedError
+        There is none, more than one, or it is no session id.
+    """
+    if request.get(386) != "1":
+        raise RejectedError(99, "an order needs exactly one TradingSessionID (336)")
+    try:
+        return UUID(request.get(336))
+    except ValueError:
+        raise RejectedError(
+            99, f"TradingSessionID (336) {request.get(336)!r} is no session id"
+        ) from None
+
+
+def read_choice(request: Request, tag: int, name: str, choices: Mapping[str, str]) -> str:
+    """Return the meaning of a coded field.
+
+    Raises
+    ------
+    RejectedError
+        The venue does not support the code.
+    """
+    code = request.get(tag)
+    if code not in choices:
+        raise RejectedError(11, f"{name} ({tag}) {code!r} is not supported")
+    return choices[code]
+
+
+def read_decimal(request: Request, tag: int, name: str) -> Decimal:
+    """Return a positive number.
+
+    Raises
+    ------
+    RejectedError
+        The field is missing, no number, not finite, or not positive.
+    """
+    text = request.get(tag)
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise RejectedError(99, f"{name} ({tag}) {text!r} is no number") from None
+    if not value.is_finite() or value <= 0:
+        raise RejectedError(13 if tag == 38 else 99, f"{name} ({tag}) {text} is not positive")
+    return value
+
+
+def units(value: Decimal, scale: int, step: Decimal, name: str) -> int:
+    """Return a decimal as an integer of 10^-scale.
+
+    Raises
+    ------
+    RejectedError
+        It is no multiple of the step (tick or lot), or has more decimals than the instrument.
+    """
+    scaled = value.scaleb(scale)
+    if value % step or scaled != scaled.to_integral_value():
+        raise RejectedError(
+            13 if name == "quantity" else 99, f"{name} {value} is no multiple of {step}"
+        )
+    return int(scaled)
+
+
+def trade_date(ts: datetime) -> date:
+    """Return the trading day of a moment."""
+    return ts.astimezone(_TRADING_ZONE).date()
+
+
+def time_text(ts: datetime) -> str:
+    """Write a UTCTimestamp with milliseconds."""
+    return f"{ts.astimezone(UTC):%Y%m%d-%H:%M:%S}.{ts.microsecond // 1000:03d}"
+
+
+def number_text(value: Decimal) -> str:
+    """Write a decimal without exponent and trailing zeros."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def average_text(notional: Decimal, quantity: Decimal) -> str:
+    """Write the average price to eight decimals, 0 without a fill."""
+    return number_text((notional / quantity).quantize(_AVERAGE_DECIMALS)) if quantity else "0"

@@ -1,0 +1,49 @@
+"""The books of a trading session, and orders on their way into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from tsdb_trader.api.venue import Instrument, OrderRow
+from tsdb_trader.venue import protocol
+from tsdb_trader.venue.matching import Book, Order, TimeInForce
+
+
+@dataclass(slots=True)
+class Session:
+    """The books of a trading session, and how much of its market they have seen."""
+
+    session_id: UUID
+    batch_no: int = 0
+    as_of: datetime | None = None
+    is_open: bool = True
+    journaled_no: int = 0
+    books: dict[int, Book] = field(default_factory=dict)
+    changed: set[int] = field(default_factory=set)
+
+    @property
+    def active(self) -> list[int]:
+        """Return the instruments in which every quote matters."""
+        return [instrument_id for instrument_id, book in self.books.items() if book.active]
+
+    @property
+    def trade_date(self) -> date | None:
+        """Return the trading day the session is in."""
+        return self.as_of and protocol.trade_date(self.as_of)
+
+
+def book_order(row: OrderRow, instrument: Instrument) -> Order:
+    """Return an order as its book sees it: in the integers of the instrument."""
+    scale, left = instrument.size_scale, row.quantity - row.cumulative_quantity
+    limit = row.limit_price
+    return Order(
+        row.order_no,
+        row.side == "buy",
+        None if limit is None else int(limit.scaleb(instrument.price_scale)),
+        int(row.quantity.scaleb(scale)),
+        TimeInForce(row.time_in_force),
+        int(left.scaleb(scale)),
+        row.rank,
+    )
