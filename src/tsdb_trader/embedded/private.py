@@ -11,7 +11,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,10 +68,13 @@ class Private:
 
     def _load(self) -> State:
         try:
-            return State(**json.loads(self.file.read_text()))
+            records = json.loads(self.file.read_text())
+            # Another version of the program may remember more.
+            known = {f.name for f in fields(State)} & records.keys()
+            return State(**{name: records[name] for name in known})
         except FileNotFoundError:
             return State()
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise EmbeddedServerError(
                 f"{self.file} is damaged ({error}): restore it, or lose the data with: "
                 "tsdb-trader db reset --purge --yes"
