@@ -18,17 +18,24 @@ returns table (
     size double precision,
     flags smallint
 )
-language sql
+language plpgsql
 stable
 as $$
+#variable_conflict use_column
+declare
+    v_from_ts timestamptz;
+    v_as_of timestamptz;
+begin
+    -- Times in variables let the planner leave out the other chunks.
+    select b.from_ts, b.as_of into v_from_ts, v_as_of
+    from market.batches b where b.batch_id = p_batch_id;
+    return query
     with ranges as materialized (
-        select s.kind, s.instrument_id, r.source_id, r.first_seq, r.last_seq, b.from_ts, b.as_of,
-               i.price_unit, i.size_unit
-        from market.batches b
-        join market.batch_ranges r on r.batch_id = b.batch_id
+        select s.kind, s.instrument_id, r.source_id, r.first_seq, r.last_seq, i.price_unit, i.size_unit
+        from market.batch_ranges r
         join market.sources s on s.source_id = r.source_id
         join ref.instruments i on i.instrument_id = s.instrument_id
-        where b.batch_id = p_batch_id
+        where r.batch_id = p_batch_id
     )
     select 'quote', q.instrument_id, q.ts, q.ns, q.feed_id, q.source_id, q.seq,
            q.bid_price / r.price_unit, q.bid_size / r.size_unit,
@@ -37,7 +44,7 @@ as $$
     from ranges r
     join market._quotes q
         on q.instrument_id = r.instrument_id and q.source_id = r.source_id
-        and q.ts > r.from_ts and q.ts <= r.as_of
+        and q.ts > v_from_ts and q.ts <= v_as_of
         and q.seq between r.first_seq and r.last_seq
     where r.kind = 'quotes'
     union all
@@ -46,10 +53,11 @@ as $$
     from ranges r
     join market._trades t
         on t.instrument_id = r.instrument_id and t.source_id = r.source_id
-        and t.ts > r.from_ts and t.ts <= r.as_of
+        and t.ts > v_from_ts and t.ts <= v_as_of
         and t.seq between r.first_seq and r.last_seq
     where r.kind = 'trades'
-    order by 3, 4, 1, 5, 6, 7
+    order by 3, 4, 1, 5, 6, 7;
+end
 $$;
 comment on function market.batch_ticks(bigint) is
     'The quotes and trades of a batch from its recorded ranges, in the total order of ticks.';
