@@ -3,7 +3,7 @@
 -- allowed, so that an earlier session can be repeated, one that is not valid yet is not.
 -- Binding a pair again with the same account changes nothing.
 -- Errors: TT002 unknown session, account or pair; TT001 a session that is closed or has consumed
--- batches, a pair not valid at its start or of another feed, no pair at all, a symbol pair twice.
+-- batches, a pair not valid at its start or of another feed, a symbol pair twice.
 create or replace function signal.bind_pairs(
     p_session_id uuid,
     p_account text default 'main',
@@ -71,10 +71,6 @@ begin
     end if;
     select count(*) into v_count from signal.session_pairs sp
     where sp.session_id = p_session_id and sp.account = p_account;
-    if v_count = 0 then
-        raise exception 'no pair is valid at %: run `tsdb-trader calibrate pairs` on an earlier day', v_start
-            using errcode = 'TT001';
-    end if;
     return v_count;
 end
 $$;

@@ -1,0 +1,1 @@
+"""Calibration and reports: reads the live schemas through the api, decides nothing live."""
