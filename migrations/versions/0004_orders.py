@@ -347,7 +347,6 @@ insert into risk.limits (control, scope, value, reason, set_by) values
     ('position', '{}', 50000, 'shipped default', 'installation');
 
 insert into oms.order_transitions (from_status, to_status, why) values
-    ('pending_new', 'denied', 'another order of its basket was denied; nothing was sent'),
     ('pending_new', 'new', 'the venue accepted it'),
     ('pending_new', 'partially_filled', 'a fill overtook the acknowledgement'),
     ('pending_new', 'filled', 'filled at once, without an acknowledgement of its own'),

@@ -2,10 +2,11 @@
 -- first and look at the account in a later statement, which then sees what the last holder committed.
 create or replace function oms._lock_account(p_session_id uuid, p_account text)
 returns void
-language sql
-volatile
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-    select pg_advisory_xact_lock(hashtextextended(p_session_id::text || '/' || p_account, 0))
+begin
+    perform pg_advisory_xact_lock(hashtextextended(p_session_id::text || '/' || p_account, 0));
+end
 $$;
 comment on function oms._lock_account(uuid, text) is 'Takes the risk lock of a session''s account until the end of the transaction.';

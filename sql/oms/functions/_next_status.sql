@@ -3,11 +3,12 @@
 -- death; how much is filled follows from our own executions.
 create or replace function oms._next_status(p_order oms.orders, p_exec_type text, p_cumulative numeric)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select case
+begin
+    return case
         when p_exec_type = 'trade' and p_cumulative >= p_order.quantity then 'filled'
         when p_exec_type = 'trade' and p_order.status in ('cancelled', 'expired', 'pending_cancel') then null
         when p_exec_type = 'trade' then 'partially_filled'
@@ -16,6 +17,7 @@ as $$
         when p_exec_type in ('cancelled', 'rejected', 'expired', 'done_for_day')
             and p_order.status <> 'filled' then p_exec_type
         when p_exec_type = 'pending_cancel' and p_order.status in ('new', 'partially_filled') then 'pending_cancel'
-    end
+    end;
+end
 $$;
 comment on function oms._next_status(oms.orders, text, numeric) is 'Status after an execution report.';

@@ -24,11 +24,11 @@ begin
                    where a.order_id = p_order_id and a.kind = 'cancel' and a.status <> 'void') then
             v_reasons := array['a cancel is under way already'];
         elsif v_order.status in ('pending_new', 'new', 'partially_filled', 'done_for_day') then
-            perform oms._add_action(p_order_id, 'cancel', p_request_id);
+            perform oms._add_cancel(v_order, p_request_id);
             perform oms._add_event(p_order_id, 'cancel_requested', 'pending_cancel', p_as_of);
         elsif v_order.status = 'unknown' then
             -- Goes out when the venue has said what it knows of the order.
-            perform oms._add_action(p_order_id, 'cancel', p_request_id);
+            perform oms._add_cancel(v_order, p_request_id);
             perform oms._add_event(p_order_id, 'cancel_requested', null, p_as_of);
         else
             v_reasons := array['the order is ' || v_order.status || ' already'];

@@ -1,11 +1,13 @@
 -- Submits one order: a basket of one.
 create or replace function oms.submit_order(p_order jsonb, p_request_id uuid, p_as_of timestamptz)
 returns table (order_id bigint, status text, reasons text[])
-language sql
+language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    select * from oms.submit_basket(jsonb_build_array(p_order), p_request_id, p_as_of)
+begin
+    return query select * from oms.submit_basket(jsonb_build_array(p_order), p_request_id, p_as_of);
+end
 $$;
 comment on function oms.submit_order(jsonb, uuid, timestamptz) is
     'Submits an order after every pre-trade control, in one transaction; idempotent by request id. Keys of p_order: session_id, account, strategy, origin (signal with signal_id, signal_as_of, signal_leg; parent with parent_order_id; plan with plan_id; operator with operator), symbol or instrument_id, side (buy, sell, sell_short), quantity, order_type (market, limit), limit_price, stop_price, time_in_force (day, ioc, fok; default day), venue (default: the first), pair_id, tags. p_as_of: session time. Status pending_new, or denied with reasons. Errors: TT001 unusable or unknown key, TT002 unknown name, TT003 isolation level, TT006 request id reused with another order.';

@@ -1,6 +1,11 @@
 -- Runs every control on one order at a session time. Fails closed: a missing limit, quote or rate
--- denies. The caller holds the account's lock when the answer is to be relied on.
-create or replace function risk._evaluate(p_order risk.order_request, p_as_of timestamptz)
+-- denies. p_ahead: orders of the same basket that count as working already.
+-- The caller holds the account's lock when the answer is to be relied on.
+create or replace function risk._evaluate(
+    p_order risk.order_request,
+    p_as_of timestamptz,
+    p_ahead risk.order_request[] default '{}'
+)
 returns risk.verdict
 language plpgsql
 stable
@@ -44,13 +49,18 @@ begin
         on q.session_id = p_order.session_id and q.instrument_id = i.instrument_id
     cross join lateral (
         -- The same statuses as oms.orders_working_idx; only the side that adds to this order.
-        select coalesce(sum(leaves_quantity), 0) as account_working,
-            coalesce(sum(leaves_quantity) filter (where strategy_id = p_order.strategy_id), 0) as strategy_working
-        from oms.orders o
-        where o.session_id = p_order.session_id and o.account = p_order.account
-            and o.instrument_id = p_order.instrument_id
-            and o.status in ('pending_new', 'new', 'partially_filled', 'pending_cancel', 'unknown')
-            and (o.side = 'buy') = (p_order.side = 'buy')) w
+        select coalesce(sum(o.quantity), 0) as account_working,
+            coalesce(sum(o.quantity) filter (where o.strategy_id = p_order.strategy_id), 0) as strategy_working
+        from (
+            select leaves_quantity as quantity, strategy_id, side from oms.orders
+            where session_id = p_order.session_id and account = p_order.account
+                and instrument_id = p_order.instrument_id
+                and status in ('pending_new', 'new', 'partially_filled', 'pending_cancel', 'unknown')
+            union all
+            select a.quantity, a.strategy_id, a.side from unnest(p_ahead) a
+            where a.session_id = p_order.session_id and a.account = p_order.account
+                and a.instrument_id = p_order.instrument_id) o
+        where (o.side = 'buy') = (p_order.side = 'buy')) w
     where i.instrument_id = p_order.instrument_id;
 
     -- The tightest limit per control; the position's is chosen by what is left of it, because a
@@ -114,4 +124,4 @@ begin
     return v_verdict;
 end
 $$;
-comment on function risk._evaluate(risk.order_request, timestamptz) is 'All pre-trade controls on one order.';
+comment on function risk._evaluate(risk.order_request, timestamptz, risk.order_request[]) is 'All pre-trade controls on one order.';

@@ -1,0 +1,18 @@
+-- Queues the cancel of an order for its venue, with a ClOrdID that is fixed here for good, and wakes the gateway.
+create or replace function oms._add_cancel(p_order oms.orders, p_request_id uuid)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_action_id constant bigint := nextval('oms.order_actions_action_id_seq');
+begin
+    insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, orig_cl_ord_id, request_id)
+    overriding system value
+    values (v_action_id, p_order.order_id, p_order.venue_id, 'cancel', oms._cl_ord_id(v_action_id),
+        p_order.cl_ord_id, p_request_id);
+    -- Equal notifications of a transaction are sent once.
+    perform pg_notify('oms_order_actions', '');
+end
+$$;
+comment on function oms._add_cancel(oms.orders, uuid) is 'Appends a cancel to the outbox.';
