@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -68,6 +69,20 @@ def url(
 ) -> None:
     """Print a connection URL, password included; starts the server if needed."""
     typer.echo(embedded.ensure_running().url(role, database, tcp))
+
+
+@app.command()
+def prepare(
+    passwords: Annotated[
+        Path, typer.Option(help="Folder with one file per role, named like it: its password.")
+    ],
+) -> None:
+    """Give a server of yours our roles and database, before its first `migrate`."""
+    from tsdb_trader.config import settings
+    from tsdb_trader.embedded import foreign
+
+    database = foreign.prepare(settings(), passwords)
+    typer.echo(f"{database} is prepared: run tsdb-trader migrate")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -16,13 +16,20 @@ _STALE_S = 10.0
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    role: Annotated[str | None, typer.Option(help="Role to look as (default: the owner).")] = None,
+    worker: Annotated[
+        str | None, typer.Option(help="Only this one; the exit status is 1 unless it runs.")
+    ] = None,
 ) -> None:
     """Show workers, open sessions and alerts; the exit status is 1 when a worker is stale."""
     from tsdb_trader import db
     from tsdb_trader.api import sessions, watch
 
-    with db.connect(application_name="tsdb-trader status", autocommit=True) as conn:
+    with db.connect(role=role, application_name="tsdb-trader status", autocommit=True) as conn:
         beats = watch.heartbeats(conn)
+        if worker is not None:
+            _show_one(worker, beats)
+            return
         opened = sessions.sessions(conn, "open")
         alerts = watch.open_alerts(conn)
     if as_json:
@@ -30,6 +37,14 @@ def status(
     else:
         _print(beats, opened, alerts)
     if any(_state(beat) == "stale" for beat in beats):
+        raise typer.Exit(1)
+
+
+def _show_one(worker: str, beats: list[Heartbeat]) -> None:
+    """Print one worker's state, for health checks."""
+    state = next((_state(beat) for beat in beats if beat.worker == worker), "never seen")
+    typer.echo(state)
+    if state in ("never seen", "stopped", "stale"):
         raise typer.Exit(1)
 
 
