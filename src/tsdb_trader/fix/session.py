@@ -72,14 +72,20 @@ class SessionSettings:
             raise ConfigurationError("TSDB_TRADER_FIX_PORT: the venue's port is not set")
         if not self.template.is_file():
             raise ConfigurationError(f"{self.template} is missing: install from a checkout")
-        return Template(self.template.read_text()).substitute(
-            host=self.host,
-            port=self.port,
-            sender=self.sender,
-            target=self.target,
-            store=self.store,
-            dictionary=dictionary(),
-        )
+        values = {
+            "host": self.host,
+            "port": self.port,
+            "sender": self.sender,
+            "target": self.target,
+            "store": self.store,
+            "dictionary": dictionary(),
+        }
+        try:
+            return Template(self.template.read_text()).substitute(values)
+        except (KeyError, ValueError) as error:
+            raise ConfigurationError(
+                f"{self.template}: {error}; known names: {', '.join(values)}"
+            ) from None
 
 
 def dictionary() -> Path:

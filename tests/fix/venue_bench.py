@@ -1,0 +1,296 @@
+"""What the venue's tests stand on: a market to show, a venue to kill, clients to trade."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+
+HERE = Path(__file__).parent
+WAIT_S = 20.0
+START = datetime(2013, 10, 7, 14, 30, tzinfo=UTC)
+Sides = tuple[str, int, str, int]
+
+
+class Market:
+    """A replay session whose batches are written row by row."""
+
+    def __init__(self, conn: psycopg.Connection) -> None:
+        self.conn = conn
+        self.now = START
+        self.batch_no = 0
+        self._seq = 0
+        self.feed_id = self._one(
+            "insert into ops.feeds (feed, format) values (%s, 'test') returning feed_id",
+            f"feed-{uuid4()}",
+        )
+        self.session_id: UUID = self._one(  # type: ignore[assignment]
+            "insert into ops.sessions (kind, name, feed_id, from_ts, to_ts) "
+            "values ('replay', 'test', %s, %s, %s) returning session_id",
+            self.feed_id,
+            START,
+            START + timedelta(days=3),
+        )
+        self._sources: dict[str, tuple[object, object]] = {}
+
+    def _one(self, query: str, *arguments: object) -> object:
+        row = self.conn.execute(query, arguments).fetchone()  # type: ignore[arg-type]
+        assert row is not None
+        return row[0]
+
+    def list(self, symbol: str) -> None:
+        instrument_id = self._one(
+            "insert into ref.instruments (symbol) values (%s) returning instrument_id", symbol
+        )
+        source_id = self._one(
+            "insert into market.sources (feed_id, sha256, content, name, kind, instrument_id) "
+            "values (%s, %s, %s, %s, 'quotes', %s) returning source_id",
+            self.feed_id,
+            symbol,
+            symbol,
+            symbol,
+            instrument_id,
+        )
+        self._sources[symbol] = (instrument_id, source_id)
+
+    def batch(self, *quotes: tuple[str, Sides], after: timedelta = timedelta(seconds=1)) -> None:
+        """Write one batch of quotes (symbol, (bid, size, ask, size)), in order."""
+        begin, self.now = self.now, self.now + after
+        self.batch_no += 1
+        with self.conn.transaction():
+            batch_id = self._one(
+                "insert into market.batches (session_id, batch_no, from_ts, as_of, quote_count, "
+                "trade_count, digest) values (%s, %s, %s, %s, %s, 0, 0) returning batch_id",
+                self.session_id,
+                self.batch_no,
+                begin,
+                self.now,
+                len(quotes),
+            )
+            for symbol, sides in quotes:
+                self._quote(batch_id, symbol, sides)
+        self.conn.execute("notify market_batches")
+
+    def _quote(self, batch_id: object, symbol: str, sides: Sides) -> None:
+        instrument_id, source_id = self._sources[symbol]
+        self._seq += 1
+        bid, bid_size, ask, ask_size = sides
+        row = {
+            "batch_id": batch_id,
+            "batch_no": self.batch_no,
+            "session_id": self.session_id,
+            "instrument_id": instrument_id,
+            "source_id": source_id,
+            "feed_id": self.feed_id,
+            "seq": self._seq,
+            "ts": self.now - timedelta(milliseconds=1),
+            "as_of": self.now,
+            "bid": round(float(bid) * 10_000),
+            "bid_size": bid_size,
+            "ask": round(float(ask) * 10_000),
+            "ask_size": ask_size,
+        }
+        self.conn.execute(
+            "insert into market._quotes (ts, recv_ts, seq, bid_price, bid_size, ask_price, "
+            "ask_size, instrument_id, source_id, feed_id, ns, flags) values (%(ts)s, %(ts)s, "
+            "%(seq)s, %(bid)s, %(bid_size)s, %(ask)s, %(ask_size)s, %(instrument_id)s, "
+            "%(source_id)s, %(feed_id)s, 0, 3)",
+            row,
+        )
+        self.conn.execute(
+            "insert into market.batch_ranges values (%(batch_id)s, %(source_id)s, %(seq)s, %(seq)s)"
+            " on conflict (batch_id, source_id) do update set last_seq = excluded.last_seq",
+            row,
+        )
+        self.conn.execute(
+            "insert into market.latest_quotes values (%(session_id)s, %(instrument_id)s, "
+            "%(batch_id)s, %(batch_no)s, %(feed_id)s, %(source_id)s, %(seq)s, %(ts)s, 0, %(bid)s, "
+            "%(bid_size)s, %(ask)s, %(ask_size)s) on conflict (session_id, instrument_id) do "
+            "update set batch_id = excluded.batch_id, batch_no = excluded.batch_no, "
+            "seq = excluded.seq, ts = excluded.ts, bid_price = excluded.bid_price, "
+            "bid_size = excluded.bid_size, ask_price = excluded.ask_price, "
+            "ask_size = excluded.ask_size",
+            row,
+        )
+
+    def close(self) -> None:
+        self.conn.execute("select ops.close_session(%s)", (self.session_id,))
+
+
+@dataclass
+class Venue:
+    """A venue process that can be killed and started again."""
+
+    url: str
+    home: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        log = (self.home / "venue.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "venue_process.py"), self.url],
+            env={
+                **os.environ,
+                "TSDB_TRADER_HOME": str(self.home),
+                "TSDB_TRADER_FIX_PORT": str(self.port),
+            },
+            stderr=log,
+        )
+        log.close()
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(WAIT_S)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(WAIT_S)
+
+    def log(self) -> str:
+        return (self.home / "venue.log").read_text()
+
+
+@dataclass
+class Client:
+    """A FIX client in its own process."""
+
+    home: Path
+    port: int
+    comp_id: str
+    session_id: UUID
+    process: subprocess.Popen[str] | None = None
+    lines: queue.Queue[dict[str, object] | None] = field(default_factory=queue.Queue)
+    seen: list[dict[str, str]] = field(default_factory=list)
+    number: int = 0
+
+    def start(self) -> None:
+        folder = self.home / self.comp_id
+        folder.mkdir(exist_ok=True)
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                str(HERE / "venue_client.py"),
+                str(folder),
+                str(self.port),
+                self.comp_id,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.lines.put(json.loads(line))
+        self.lines.put(None)
+
+    def stop(self) -> None:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        if self.process.poll() is None:
+            self.process.stdin.write('{"quit": true}\n')
+            self.process.stdin.flush()
+        self.process.wait(WAIT_S)
+        self.process.stdin.close()
+
+    def event(self, name: str) -> None:
+        """Wait for a logon or logout; messages met on the way are kept."""
+        while (line := self.lines.get(timeout=WAIT_S)) != {"event": name}:
+            assert line is not None
+            if "message" in line:
+                self.seen.append(line["message"])  # type: ignore[arg-type]
+
+    def message(self) -> dict[str, str]:
+        """Wait for the next application message."""
+        if self.seen:
+            return self.seen.pop(0)
+        while True:
+            line = self.lines.get(timeout=WAIT_S)
+            assert line is not None
+            if "message" in line:
+                return line["message"]  # type: ignore[return-value]
+
+    def send(self, **fields: object) -> None:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        command = {key.removeprefix("t"): value for key, value in fields.items()}
+        self.process.stdin.write(json.dumps(command, default=str) + "\n")
+        self.process.stdin.flush()
+
+    def order(
+        self,
+        side: str,
+        quantity: object,
+        limit: object = None,
+        *,
+        tif: str = "0",
+        symbol: str = "IBM",
+        cl_ord_id: str | None = None,
+        session: object = None,
+        header: dict[str, str] | None = None,
+    ) -> str:
+        """Send a new order and return its ClOrdID."""
+        self.number += 1
+        cl_ord_id = cl_ord_id or f"{self.comp_id}-{self.number}"
+        fields: dict[str, object] = {
+            "t35": "D",
+            "t11": cl_ord_id,
+            "t1": "main",
+            "t55": symbol,
+            "t54": side,
+            "t38": quantity,
+            "t40": "1" if limit is None else "2",
+            "t59": tif,
+            "t60": "20131007-14:30:00.000",
+            "t336": session or self.session_id,
+            "header": header or {},
+        }
+        if limit is not None:
+            fields["t44"] = limit
+        self.send(**fields)
+        return cl_ord_id
+
+    def cancel(self, original: str, header: dict[str, str] | None = None, name: str = "") -> str:
+        """Send a cancel request and return its ClOrdID."""
+        self.number += 1
+        cl_ord_id = name or f"{self.comp_id}-{self.number}"
+        self.send(
+            t35="F",
+            t11=cl_ord_id,
+            t41=original,
+            t55="IBM",
+            t54="1",
+            t38=1,
+            t60="20131007-14:30:00.000",
+            header=header or {},
+        )
+        return cl_ord_id
+
+    def ask(self, cl_ord_id: str) -> dict[str, str]:
+        """Send an order status request and return the answer."""
+        self.send(t35="H", t11=cl_ord_id, t55="IBM", t54="1")
+        return self.message()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

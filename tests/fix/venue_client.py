@@ -1,0 +1,117 @@
+"""An independent FIX 4.4 initiator: JSON lines in, JSON lines out. Shares no code with the project.
+
+Usage: venue_client.py <folder> <port> <comp id> [target]. Standard input takes objects of tags, the
+trading session as "336"; "header" holds extra header tags; {"quit": true} logs out. Standard
+output gives {"event": "logon" | "logout"} and {"message": {tag: value}}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import quickfix as fix
+
+_print = threading.Lock()
+
+CONFIG = """[DEFAULT]
+ConnectionType=initiator
+ReconnectInterval=1
+HeartBtInt=5
+NonStopSession=Y
+ResetOnLogon=N
+FileStorePath={folder}/store
+UseDataDictionary=Y
+DataDictionary={dictionary}
+SocketConnectHost=127.0.0.1
+SocketConnectPort={port}
+[SESSION]
+BeginString=FIX.4.4
+SenderCompID={sender}
+TargetCompID={target}
+"""
+
+
+def say(**what: object) -> None:
+    with _print:
+        print(json.dumps(what), flush=True)
+
+
+class Client(fix.Application):
+    def onCreate(self, session_id: fix.SessionID) -> None:
+        self.session_id = fix.SessionID(session_id)
+
+    def onLogon(self, session_id: fix.SessionID) -> None:
+        say(event="logon")
+
+    def onLogout(self, session_id: fix.SessionID) -> None:
+        say(event="logout")
+
+    def toAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        return
+
+    def fromAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        if message.getHeader().getField(35) == "3":
+            self.fromApp(message, session_id)
+
+    def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        return
+
+    def fromApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
+        parts = (part.split("=", 1) for part in message.toString().split("\x01") if part)
+        say(message=dict(parts))
+
+
+def build(command: dict[str, object]) -> fix.Message:
+    message = fix.Message()
+    header = dict(command.pop("header", {}))  # type: ignore[call-overload]
+    message.getHeader().setField(fix.MsgType(str(command.pop("35"))))
+    for tag, value in header.items():
+        message.getHeader().setField(fix.StringField(int(tag), str(value)))
+    session = command.pop("336", None)
+    for tag, value in command.items():
+        message.setField(fix.StringField(int(tag), str(value)))
+    if session is not None:
+        group = fix.Group(386, 336)
+        group.setField(fix.TradingSessionID(str(session)))
+        message.addGroup(group)
+    return message
+
+
+def main() -> None:
+    folder, port, sender, *rest = sys.argv[1:]
+    dictionary = Path(sys.prefix) / "share" / "quickfix" / "FIX44.xml"
+    path = Path(folder) / "client.cfg"
+    path.write_text(
+        CONFIG.format(
+            folder=folder,
+            port=port,
+            sender=sender,
+            target=rest[0] if rest else "SIM",
+            dictionary=dictionary,
+        )
+    )
+    settings = fix.SessionSettings(str(path))
+    client = Client()
+    store = fix.FileStoreFactory(settings)
+    initiator = fix.SocketInitiator(client, store, settings)
+    initiator.start()
+    for line in sys.stdin:
+        command = json.loads(line)
+        if command.get("quit"):
+            break
+        fix.Session.sendToTarget(build(command), client.session_id)
+    session = fix.Session.lookupSession(client.session_id)
+    session.logout("bye")
+    for _ in range(50):
+        if not session.isLoggedOn():
+            break
+        time.sleep(0.02)
+    os._exit(0)
+
+
+main()
