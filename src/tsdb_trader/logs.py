@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 
-def configure(level: str = "INFO", **context: object) -> None:
-    """Write every log line of this process as JSON to stderr, with `context` on each.
+def configure(level: str = "INFO", file: TextIO | None = None, **context: object) -> None:
+    """Write every log line of this process as JSON to stderr or `file`, with `context` on each.
 
     Lines of libraries that use the standard `logging` module take the same way.
     """
@@ -26,10 +27,10 @@ def configure(level: str = "INFO", **context: object) -> None:
             structlog.processors.JSONRenderer(default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=file or sys.stderr),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(file or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[

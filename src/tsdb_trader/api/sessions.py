@@ -70,10 +70,11 @@ def close_session(conn: Connection, session_id: UUID, status: str = "closed") ->
 
 
 def open_session_ids(conn: Connection) -> list[UUID]:
-    """Return the open sessions, oldest first."""
+    """Return the open sessions that can have batches, oldest first."""
     cur = conn.cursor(row_factory=scalar_row)
     return cur.execute(
-        "select session_id from ops.sessions where status = 'open' order by opened_at, session_id"
+        "select session_id from ops.sessions where status = 'open' and feed_id is not null "
+        "order by opened_at, session_id"
     ).fetchall()
 
 
@@ -114,11 +115,6 @@ def consume_batch(conn: Connection, session_id: UUID) -> int | None:
 def mark_session(conn: Connection, session_id: UUID, as_of: datetime) -> int:
     """Record the marked P&L of a session at a session time (``portfolio.mark_session``)."""
     return _one(conn, int, "select portfolio.mark_session(%s, %s)", (session_id, as_of))
-
-
-def bind_pairs(conn: Connection, session_id: UUID, account: str = "main") -> int:
-    """Pin the pairs that are valid at the session's start; returns how many."""
-    return _one(conn, int, "select signal.bind_pairs(%s, %s)", (session_id, account))
 
 
 def _one(

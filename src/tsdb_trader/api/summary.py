@@ -115,6 +115,19 @@ def summary(conn: Connection, session_id: UUID) -> Summary:
     )
 
 
+def counts(conn: Connection, session_id: UUID) -> tuple[int, int, int]:
+    """Return the numbers of signals, orders and fills of a session so far."""
+    signals, orders, fills = _row(
+        conn,
+        "select (select count(*) from signal.signals g where g.session_id = s.session_id), "
+        "(select count(*) from oms.orders o where o.session_id = s.session_id), "
+        "(select count(*) from oms.executions e where e.session_id = s.session_id) "
+        "from ops.sessions s where s.session_id = %s",
+        session_id,
+    )
+    return signals, orders, fills
+
+
 def check_invariants(conn: Connection, session_id: UUID) -> list[Invariant]:
     """Check every promise of the platform on a session (``ops.check_invariants``)."""
     cur = conn.cursor(row_factory=class_row(Invariant))

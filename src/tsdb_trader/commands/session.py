@@ -23,7 +23,7 @@ def open_session(
 ) -> None:
     """Open a replay session and pin the pairs that are valid at its start; prints its id."""
     from tsdb_trader import db
-    from tsdb_trader.api import sessions
+    from tsdb_trader.api import sessions, signal
     from tsdb_trader.errors import InputError
     from tsdb_trader.workers.replay import parse_speed
 
@@ -40,7 +40,7 @@ def open_session(
             batch_interval=timedelta(seconds=interval),
             parameters={"speed": speed},
         )
-        if sessions.bind_pairs(conn, session_id, account) == 0:
+        if signal.bind_pairs(conn, session_id, account) == 0:
             raise InputError(
                 f"no pair of feed {feed} is valid at {begin:%F %T} UTC: "
                 "calibrate first, see `tsdb-trader calibrate --help`"

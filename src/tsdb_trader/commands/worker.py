@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
-    from tsdb_trader.workers.loop import Worker
+    from tsdb_trader.workers.loop import Loop, Worker
 
 
 def worker(
@@ -30,7 +32,29 @@ def worker(
     stop = Stop()
     # After everything was imported: QuickFIX resets SIGINT.
     install_signals(stop)
-    Loop(job, url=url, stop=stop).run()
+    _end(_run(Loop(job, url=url, stop=stop)))
+
+
+def _run(loop: Loop) -> int:
+    """Run a worker to its end; what ended it is in its log, and in one line on stderr."""
+    from tsdb_trader import logs
+    from tsdb_trader.errors import TraderError
+
+    try:
+        loop.run()
+    except Exception as error:
+        logs.get(loop.name).exception("worker failed", action="exit")
+        first = (str(error).strip() or "no message").splitlines()[0]
+        print(f"error: {type(error).__name__}: {first}", file=sys.stderr)
+        return error.exit_status if isinstance(error, TraderError) else 70
+    return 0
+
+
+def _end(status: int) -> NoReturn:
+    """End without Python's own clean-up, which QuickFIX's threads do not survive."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _make(kind: str, venue: str, url: str) -> Worker:
