@@ -8,6 +8,11 @@ from typing import TextIO
 
 import structlog
 
+# Without the local variables: connection URLs with their passwords are among them.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure(level: str = "INFO", file: TextIO | None = None, **context: object) -> None:
     """Write every log line of this process as JSON to stderr or `file`, with `context` on each.
@@ -23,7 +28,7 @@ def configure(level: str = "INFO", file: TextIO | None = None, **context: object
     structlog.configure(
         processors=[
             *shared,
-            structlog.processors.dict_tracebacks,
+            _TRACEBACKS,
             structlog.processors.JSONRenderer(default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -35,7 +40,7 @@ def configure(level: str = "INFO", file: TextIO | None = None, **context: object
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                _TRACEBACKS,
                 structlog.processors.JSONRenderer(default=str),
             ],
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],

@@ -20,7 +20,8 @@ from tsdb_trader.db import Connection
 from tsdb_trader.errors import InputError
 
 _log = logs.get("replay")
-# Timed sessions look at their clock this often.
+# Timed sessions look at their clock this often, and those in lock-step at orders that were answered
+# without a fill, which nothing notifies of.
 _TICK_S = 0.02
 
 
@@ -94,8 +95,7 @@ class ReplayWorker:
                 Pace(speed, now, start) if speed is not None and start is not None else None
             )
             _log.info("replaying", session_id=session_id, session=session.name, speed=speed)
-        timed = any(pace is not None for pace in self._paces.values())
-        self.poll_s = _TICK_S if timed else type(self).poll_s
+        self.poll_s = _TICK_S if self._paces else type(self).poll_s
         return True
 
     def _advance_all(self, conn: Connection) -> bool:
