@@ -1,0 +1,105 @@
+"""Orders per second through the whole path, against what its commits and bare QuickFIX allow.
+
+The path: `oms.submit_order` by one submitter, the gateway, a counterparty that fills at once, and the
+fill booked. Every order costs two commits that cannot be shared, the submission and the report, which
+two connections make side by side. The limit does just that, with one-row inserts, while a bare
+initiator keeps 100 orders outstanding with the same counterparty: the slowest of the three decides.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+
+from _bare import Initiator, commits
+from _rig import Counterparty, Market, Rig, rig
+from psycopg.types.json import Jsonb
+
+ORDERS = 3000
+
+
+def path(r: Rig) -> float:
+    """Return the orders per second of the whole path."""
+    conn, submitter = r.connect(), r.connect("worker")
+    market = Market(conn)
+    market.quote()
+    as_of = conn.execute("select max(ts) from market.latest_quotes").fetchone()
+    conn.execute("select risk.set_limit('position', '{}', 1000000000, 'benchmark')")
+    r.start("gateway")
+    order = Jsonb(
+        {
+            "session_id": str(market.session_id), "account": "main", "strategy": "manual",
+            "origin": "operator", "operator": "bench", "symbol": "AAA", "side": "buy",
+            "quantity": "100", "order_type": "limit", "limit_price": "100.01",
+        }
+    )  # fmt: skip
+
+    def submit(count: int) -> None:
+        for _ in range(count):
+            submitter.execute(
+                "select * from oms.submit_order(%s, %s, %s)", (order, uuid.uuid4(), as_of[0])
+            )
+
+    def filled(count: int) -> None:
+        r.wait(
+            lambda: conn.execute("select count(*) from oms.executions").fetchone() == (count,),
+            "the fills",
+        )
+
+    submit(100)
+    filled(100)
+    began = time.perf_counter()
+    submit(ORDERS)
+    submitted = time.perf_counter() - began
+    filled(100 + ORDERS)
+    took = time.perf_counter() - began
+    print(f"submitted {ORDERS} orders at {ORDERS / submitted:.0f}/s")
+    return ORDERS / took
+
+
+def limit(r: Rig) -> float:
+    """Return the orders per second that two committers and bare QuickFIX reach side by side."""
+    bare = Counterparty(r.folder / "bare")
+    initiator = Initiator(bare.port, r.folder / "bare_initiator")
+    rates: dict[str, float] = {}
+
+    def commit(name: str) -> None:
+        with r.connect() as conn:
+            rates[name] = ORDERS / sum(commits(conn, ORDERS))
+
+    def trade() -> None:
+        began = time.perf_counter()
+        for number in range(ORDERS):
+            if number >= 100:
+                initiator.reports.acquire()
+            initiator.send(number)
+        for _ in range(100):
+            initiator.reports.acquire()
+        rates["bare QuickFIX, 100 outstanding"] = ORDERS / (time.perf_counter() - began)
+
+    threads = [threading.Thread(target=commit, args=(n,)) for n in ("submissions", "reports")]
+    threads.append(threading.Thread(target=trade))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bare.stop()
+    for name, rate in rates.items():
+        print(f"  {name}: {rate:.0f}/s")
+    return min(rates.values())
+
+
+def main() -> None:
+    with rig() as r:
+        reached = path(r)
+        print(f"full path: {reached:.0f} orders/s, every one filled and booked")
+        allowed = limit(r)
+    print(f"limit (the slowest, all at once): {allowed:.0f}/s")
+    print(f"ratio: {reached / allowed:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
+    os._exit(0)  # QuickFIX may crash in its own destructors
