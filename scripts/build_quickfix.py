@@ -27,9 +27,11 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from status_line import StatusLine
 
 WRAPPER = "QuickfixPython"
 APART = (WRAPPER, "pugixml")
@@ -42,8 +44,6 @@ BUILD_FORMAT = "2"
 WRAPPER_MEMORY_MB = 1800
 ENGINE_MEMORY_MB = 800
 DISK_MB = 200
-TERMINAL_INTERVAL_S = 1.0
-LOG_INTERVAL_S = 15.0
 POLL_S = 0.2
 
 
@@ -58,37 +58,6 @@ class Job:
     source: Path
     target: Path
     command: tuple[str, ...]
-
-
-@dataclass
-class Progress:
-    """Tells that the build is alive: one changing line on a terminal, else a line now and then."""
-
-    total: int
-    done: int = 0
-    started: float = field(default_factory=time.monotonic)
-    last: float = 0.0
-
-    def show(self, running: list[str], *, force: bool = False) -> None:
-        """Print where the build is, unless that was said a moment ago."""
-        now = time.monotonic()
-        terminal = sys.stderr.isatty()
-        interval = TERMINAL_INTERVAL_S if terminal else LOG_INTERVAL_S
-        if not force and now - self.last < interval:
-            return
-        self.last = now
-        names = ", ".join(running) or "nothing"
-        line = f"quickfix: {now - self.started:4.0f} s, {self.done}/{self.total} files, now {names}"
-        if terminal:
-            width = shutil.get_terminal_size().columns - 1
-            print(f"\r\033[K{line[:width]}", end="", file=sys.stderr, flush=True)
-        else:
-            print(line, file=sys.stderr, flush=True)
-
-    def finish(self) -> None:
-        """Leave the changing line."""
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
 
 
 def say(text: str) -> None:
@@ -249,35 +218,57 @@ def start(job: Job, output: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
 
 
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put a signal off to the end of the block: a compiler just started must not be forgotten."""
+    pending: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, _frame: pending.append(number)) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if pending:
+        raise KeyboardInterrupt
+
+
 def compile_all(jobs: list[Job], log: Path) -> None:
     """Compile what is missing, side by side; an object appears under its name only when whole."""
     due = [job for job in jobs if not job.target.is_file()]
     slots = parallel_jobs(any(job.source.stem == WRAPPER for job in due)) if due else 0
-    progress = Progress(total=len(jobs), done=len(jobs) - len(due))
-    if progress.done:
-        say(f"an earlier build left {progress.done} of {len(jobs)} files, going on from there")
+    if len(due) < len(jobs):
+        left = len(jobs) - len(due)
+        say(f"an earlier build left {left} of {len(jobs)} files, going on from there")
+    line = StatusLine(at_once=True)
     running: dict[subprocess.Popen[bytes], Job] = {}
     with log.open("ab") as output:
         try:
             while due or running:
                 while due and len(running) < slots:
                     job = due.pop(0)
-                    running[start(job, output)] = job
-                progress.show([job.source.name for job in running.values()])
+                    with uninterrupted():
+                        running[start(job, output)] = job
+                done = len(jobs) - len(due) - len(running)
+                names = ", ".join(job.source.name for job in running.values())
+                line.show(f"quickfix: {line.elapsed:4.0f} s, {done}/{len(jobs)} files, now {names}")
                 time.sleep(POLL_S)
-                progress.done += collect(running, log)
+                collect(running, log)
         finally:
-            progress.show([], force=True)
-            progress.finish()
-            for process in running:
-                # The compiler proper is a child of g++: end the group, not only its head.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            line.end(f"quickfix: {line.elapsed:4.0f} s of compiling")
+            stop(list(running))
 
 
-def collect(running: dict[subprocess.Popen[bytes], Job], log: Path) -> int:
-    """Take the finished compilers off the list and return how many there were."""
+def stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End the compilers: the whole group, since the compiler proper is a child of g++."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def collect(running: dict[subprocess.Popen[bytes], Job], log: Path) -> None:
+    """Take the finished compilers off the list and give their objects their names."""
     ended = [process for process in running if process.poll() is not None]
     for process in ended:
         job = running.pop(process)
@@ -289,7 +280,6 @@ def collect(running: dict[subprocess.Popen[bytes], Job], log: Path) -> int:
         if process.returncode != 0:
             raise BuildError(f"{job.source.name} does not compile; see {log}")
         part_of(job).rename(job.target)
-    return len(ended)
 
 
 def link(compiler: str, jobs: list[Job], folder: Path, log: Path) -> Path:

@@ -9,15 +9,14 @@ Standard library only: this runs before anything is installed.
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-TERMINAL_INTERVAL_S = 1.0
-LOG_INTERVAL_S = 15.0
+from status_line import StatusLine
+
 POLL_S = 0.1
 TAIL_LINES = 15
 
@@ -30,23 +29,11 @@ def last_lines(log: Path, count: int) -> list[str]:
 
 def watch(process: subprocess.Popen[bytes], message: str, log: Path) -> None:
     """Print elapsed seconds and the last line of output until the process ends."""
-    started = shown = time.monotonic()
-    terminal = sys.stderr.isatty()
-    interval = TERMINAL_INTERVAL_S if terminal else LOG_INTERVAL_S
+    line = StatusLine()
     while process.poll() is None:
         time.sleep(POLL_S)
-        now = time.monotonic()
-        if now - shown < interval:
-            continue
-        shown = now
-        line = f"{message}: {now - started:4.0f} s  {''.join(last_lines(log, 1))}"
-        if terminal:
-            width = shutil.get_terminal_size().columns - 1
-            print(f"\r\033[K{line[:width]}", end="", file=sys.stderr, flush=True)
-        else:
-            print(line[:160], file=sys.stderr, flush=True)
-    end = "\r\033[K" if terminal else ""
-    print(f"{end}{message}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        line.show(f"{message}: {line.elapsed:4.0f} s  {''.join(last_lines(log, 1))}")
+    line.end(f"{message}: {line.elapsed:.0f} s")
 
 
 def main(arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -30,8 +31,10 @@ def load_script(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def builder() -> ModuleType:
-    return load_script("build_quickfix")
+def builder() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "scripts")
+        yield load_script("build_quickfix")
 
 
 @pytest.fixture
