@@ -61,7 +61,12 @@ def run(options: Options, clock: Clock | None = None) -> None:
                 f"trading {_local(window[0])} to {_local(window[1]):%H:%M} New York"
                 f" in session {session_id} ..."
             )
-            _trade(conn, session_id, window, steps, clock)
+            try:
+                _trade(conn, session_id, window, steps, clock)
+            except BaseException:
+                # Left open, it would be replayed beside the next one.
+                sessions.close_session(conn, session_id, "failed")
+                raise
             found = summary.summary(conn, session_id)
             steps.say("checking the invariants ...")
             invariants = summary.check_invariants(conn, session_id)
