@@ -82,8 +82,12 @@ class Exchange:
             if not session.is_open and not behind:
                 self._forget(session)
         if not more:
-            self._journal.commit(Entry())
+            self.flush()
         return outgoing, more
+
+    def flush(self) -> None:
+        """Write which reports were sent since the last step."""
+        self._journal.commit(Entry())
 
     def unsent(self, fix_session: str) -> list[Report]:
         """Return the reports a participant may not have got, when it logs on."""

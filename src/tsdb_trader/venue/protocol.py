@@ -33,6 +33,8 @@ SIDE_CODES: Mapping[str, str] = {name: code for code, name in SIDES.items()}
 # Where the traded day changes.
 _TRADING_ZONE = ZoneInfo("America/New_York")
 _AVERAGE_DECIMALS = Decimal("0.00000001")
+# Keeps every product of price and quantity well inside what numbers can hold exactly.
+_LARGEST = Decimal(10) ** 12
 _UTC_TIME = re.compile(r"(\d{8}-\d{2}:\d{2}:\d{2})(?:\.(\d{1,6})\d*)?")
 
 
@@ -158,8 +160,10 @@ def units(value: Decimal, scale: int, step: Decimal, name: str) -> int:
     Raises
     ------
     RejectedError
-        It is no multiple of the step (tick or lot), or has more decimals than the instrument.
+        It is too large, no multiple of the step (tick or lot), or finer than the instrument.
     """
+    if value > _LARGEST:
+        raise RejectedError(13 if name == "quantity" else 99, f"{name} {value} is too large")
     scaled = value.scaleb(scale)
     if value % step or scaled != scaled.to_integral_value():
         raise RejectedError(

@@ -1,7 +1,7 @@
 """An independent FIX 4.4 initiator: JSON lines in, JSON lines out. Shares no code with the project.
 
-Usage: venue_client.py <folder> <port> <comp id> [target]. Standard input takes objects of tags, the
-trading session as "336"; "header" holds extra header tags; {"quit": true} logs out. Standard
+Usage: client.py <folder> <port> <comp id> [target]. Standard input takes objects of tags, the
+trading session as "336"; "header" holds extra header tags; {"quit": true} ends it. Standard
 output gives {"event": "logon" | "logout"} and {"message": {tag: value}}.
 """
 
@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 
 import quickfix as fix
@@ -43,7 +42,11 @@ def say(**what: object) -> None:
 
 class Client(fix.Application):
     def onCreate(self, session_id: fix.SessionID) -> None:
-        self.session_id = fix.SessionID(session_id)
+        self.session_id = fix.SessionID(
+            session_id.getBeginString().getValue(),
+            session_id.getSenderCompID().getValue(),
+            session_id.getTargetCompID().getValue(),
+        )
 
     def onLogon(self, session_id: fix.SessionID) -> None:
         say(event="logon")
@@ -105,12 +108,6 @@ def main() -> None:
         if command.get("quit"):
             break
         fix.Session.sendToTarget(build(command), client.session_id)
-    session = fix.Session.lookupSession(client.session_id)
-    session.logout("bye")
-    for _ in range(50):
-        if not session.isLoggedOn():
-            break
-        time.sleep(0.02)
     os._exit(0)
 
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -140,7 +141,7 @@ class Venue:
     def start(self) -> None:
         log = (self.home / "venue.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "venue_process.py"), self.url],
+            [sys.executable, str(HERE / "process.py"), self.url],
             env={
                 **os.environ,
                 "TSDB_TRADER_HOME": str(self.home),
@@ -149,6 +150,16 @@ class Venue:
             stderr=log,
         )
         log.close()
+        self._wait_for_port()
+
+    def _wait_for_port(self) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -176,6 +187,7 @@ class Client:
     process: subprocess.Popen[str] | None = None
     lines: queue.Queue[dict[str, object] | None] = field(default_factory=queue.Queue)
     seen: list[dict[str, str]] = field(default_factory=list)
+    exec_ids: set[str] = field(default_factory=set)
     number: int = 0
 
     def start(self) -> None:
@@ -184,7 +196,7 @@ class Client:
         self.process = subprocess.Popen(
             [
                 sys.executable,
-                str(HERE / "venue_client.py"),
+                str(HERE / "client.py"),
                 str(folder),
                 str(self.port),
                 self.comp_id,
@@ -199,12 +211,12 @@ class Client:
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.put(json.loads(line))
+        process.stdout.close()
         self.lines.put(None)
 
     def stop(self) -> None:
         assert self.process is not None
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         if self.process.poll() is None:
             self.process.stdin.write('{"quit": true}\n')
             self.process.stdin.flush()
@@ -218,10 +230,18 @@ class Client:
             if "message" in line:
                 self.seen.append(line["message"])  # type: ignore[arg-type]
 
-    def message(self) -> dict[str, str]:
-        """Wait for the next application message."""
-        if self.seen:
-            return self.seen.pop(0)
+    def message(self, *, repeats: bool = False) -> dict[str, str]:
+        """Wait for the next application message; drop repeated reports unless asked for."""
+        while True:
+            message = self.seen.pop(0) if self.seen else self._next()
+            exec_id = message.get("17", "")
+            if repeats or exec_id not in self.exec_ids:
+                if exec_id:
+                    self.exec_ids.add(exec_id)
+                return message
+            assert message.get("97") == "Y" or message.get("43") == "Y"
+
+    def _next(self) -> dict[str, str]:
         while True:
             line = self.lines.get(timeout=WAIT_S)
             assert line is not None

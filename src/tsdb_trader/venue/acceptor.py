@@ -1,0 +1,258 @@
+"""The QuickFIX acceptor in front of an exchange.
+
+Two threads: the engine's, in which requests arrive, and the worker's, which follows the market.
+One lock guards exchange and journal and is never held while a message is sent. Reports leave in
+the order they were journaled, whichever thread hands them over.
+
+Every callback is wrapped: an exception that reaches the engine leaves a dead session in a process
+that still says it is logged on. A process that ends inside `fromApp` has not consumed the message,
+so the participant sends it again.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sysconfig
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any, ParamSpec, TypeVar
+
+import psycopg
+import quickfix
+
+from tsdb_trader import logs
+from tsdb_trader.errors import ConfigurationError
+from tsdb_trader.venue.exchange import Exchange
+from tsdb_trader.venue.journal import Journal, Report
+from tsdb_trader.venue.protocol import parse_request
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_log = logs.get("venue")
+# EX_SOFTWARE: the supervisor starts a new process, which restores itself from the journal.
+_EXIT_STATUS = 70
+# Reject and Logout: their text says why a session does not work.
+_TELLING = ("3", "5")
+
+
+@dataclass(frozen=True)
+class AcceptorSettings:
+    """Where a venue listens, as fixcfg/venue.cfg wants it."""
+
+    template: Path
+    host: str
+    port: int
+    venue: str
+    store: Path
+
+    def write(self) -> Path:
+        """Write the engine's configuration beside its store and return its path.
+
+        Raises
+        ------
+        ConfigurationError
+            The port, the template or the FIX dictionary is missing.
+        """
+        if not self.port:
+            raise ConfigurationError("TSDB_TRADER_FIX_PORT: the venue's port is not set")
+        if not self.template.is_file():
+            raise ConfigurationError(f"{self.template} is missing: install from a checkout")
+        dictionary = Path(sysconfig.get_path("data")) / "share" / "quickfix" / "FIX44.xml"
+        if not dictionary.is_file():
+            raise ConfigurationError(
+                f"{dictionary} is missing: install quickfix again (make setup)"
+            )
+        self.store.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self.store / f"{self.venue.lower()}.cfg"
+        path.write_text(
+            Template(self.template.read_text()).substitute(
+                host=self.host,
+                port=self.port,
+                venue=self.venue,
+                store=self.store,
+                dictionary=dictionary,
+            )
+        )
+        return path
+
+
+def fatal(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """End the process when the function fails: memory and journal may differ from then on."""
+
+    @functools.wraps(function)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except BaseException:
+            try:
+                _log.exception("venue failed", where=function.__name__, action="exit")
+            finally:
+                os._exit(_EXIT_STATUS)
+
+    return wrapped
+
+
+def storable(raw: str) -> str:
+    """Return text the database can hold: bytes that are no UTF-8 and NULs become U+FFFD."""
+    text = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text.replace("\x00", "\ufffd")
+
+
+class Outbox:
+    """Hands reports to the engine in order, from whichever thread comes first."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._waiting: deque[Report] = deque()
+        self._sending = threading.Lock()
+        self.sessions: dict[str, Any] = {}
+
+    def put(self, reports: list[Report]) -> None:
+        """Queue journaled reports; call with the exchange's lock held, so that order is kept."""
+        self._waiting.extend(reports)
+
+    def drain(self) -> None:
+        """Send what waits, unless another thread is at it and will see it.
+
+        The lock is only ever tried, so no thread can wait here for the engine's own locks.
+        """
+        while self._waiting and self._sending.acquire(blocking=False):
+            try:
+                while self._waiting:
+                    self._send(self._waiting.popleft())
+            finally:
+                self._sending.release()
+
+    def _send(self, report: Report) -> None:
+        """Send one report. While its participant is away it stays owed, until the next logon."""
+        session_id = self.sessions.get(report.fix_session)
+        if session_id is None:
+            return
+        session = quickfix.Session.lookupSession(session_id)
+        if session is None or not session.isLoggedOn():
+            return
+        message = quickfix.Message()
+        message.getHeader().setField(quickfix.MsgType(report.msg_type))
+        if report.possible_resend:
+            message.getHeader().setField(quickfix.PossResend(True))
+        for tag, value in report.fields.items():
+            message.setField(quickfix.StringField(int(tag), value))
+        if quickfix.Session.sendToTarget(message, session_id):
+            self._journal.mark_sent(report.report_no)
+
+
+class Callbacks(quickfix.Application):  # type: ignore[misc]
+    """FIX callbacks → exchange."""
+
+    def __init__(self, exchange: Exchange, outbox: Outbox, lock: threading.Lock) -> None:
+        super().__init__()
+        self._exchange = exchange
+        self._outbox = outbox
+        self._lock = lock
+
+    @fatal
+    def onCreate(self, session_id: Any) -> None:
+        self._outbox.sessions[session_id.toString()] = quickfix.SessionID(
+            session_id.getBeginString().getValue(),
+            session_id.getSenderCompID().getValue(),
+            session_id.getTargetCompID().getValue(),
+        )
+
+    @fatal
+    def onLogon(self, session_id: Any) -> None:
+        fix_session = session_id.toString()
+        with self._lock:
+            owed = self._exchange.unsent(fix_session)
+            self._outbox.put(owed)
+        _log.info("logged on", fix_session=fix_session, owed=len(owed))
+        self._outbox.drain()
+
+    @fatal
+    def onLogout(self, session_id: Any) -> None:
+        _log.info("logged out", fix_session=session_id.toString())
+
+    @fatal
+    def toAdmin(self, message: Any, session_id: Any) -> None:
+        kind = message.getHeader().getField(35)
+        if kind in _TELLING and message.isSetField(58):
+            text = message.getField(58)
+            _log.warning(
+                "session message", fix_session=session_id.toString(), msg_type=kind, text=text
+            )
+
+    @fatal
+    def fromAdmin(self, message: Any, session_id: Any) -> None:
+        self.toAdmin(message, session_id)
+
+    @fatal
+    def toApp(self, message: Any, session_id: Any) -> None:
+        return
+
+    @fatal
+    def fromApp(self, message: Any, session_id: Any) -> None:
+        request = parse_request(storable(message.toString()), session_id.toString())
+        with self._lock:
+            self._outbox.put(self._exchange.handle(request))
+        self._outbox.drain()
+
+
+class Acceptor:
+    """A venue that listens. Make it once per process."""
+
+    def __init__(self, exchange: Exchange, journal: Journal, config: AcceptorSettings) -> None:
+        self._exchange = exchange
+        self._config = config
+        self._lock = threading.Lock()
+        self._outbox = Outbox(journal)
+        # The engine keeps pointers to these and owns none of them.
+        self._callbacks = Callbacks(exchange, self._outbox, self._lock)
+        self._settings = quickfix.SessionSettings(str(config.write()))
+        self._store = quickfix.FileStoreFactory(self._settings)
+        self._engine = quickfix.SocketAcceptor(self._callbacks, self._store, self._settings)
+        # Tearing the engine's objects down can crash the process, so it never happens.
+        for owned in (self._engine, self._store, self._settings, self._callbacks):
+            owned.this.disown()
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises
+        ------
+        ConfigurationError
+            The port cannot be had.
+        """
+        try:
+            self._engine.start()
+        except (RuntimeError, quickfix.RuntimeError, quickfix.ConfigError) as error:
+            raise ConfigurationError(
+                f"the venue cannot listen on {self._config.host}:{self._config.port} ({error}): "
+                "choose another TSDB_TRADER_FIX_PORT"
+            ) from None
+
+    @fatal
+    def follow(self) -> bool:
+        """Let resting orders meet the market; say whether more of it waits."""
+        with self._lock:
+            reports, more = self._exchange.follow()
+            self._outbox.put(reports)
+        self._outbox.drain()
+        return more
+
+    def working(self) -> int:
+        """Return the number of orders that can still trade."""
+        return self._exchange.working()
+
+    def stop(self) -> None:
+        """Write what is left to write, then end the sessions; the process should end afterwards."""
+        try:
+            with self._lock:
+                self._exchange.flush()
+        except psycopg.OperationalError as error:
+            # Only the marks of sent reports are lost: those go out again, with the same ExecID.
+            _log.warning("journal not written", error=str(error).splitlines()[0])
+        self._engine.stop()
