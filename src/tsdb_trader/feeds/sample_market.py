@@ -161,8 +161,8 @@ def _quotes(rng: np.random.Generator, times: Integers, bid: Integers, ask: Integ
 
 def _trades(rng: np.random.Generator, times: Integers, bid: Integers, ask: Integers) -> Rows:
     event = np.flatnonzero(rng.uniform(size=len(times)) < 0.3)
-    # The side stays with probability 0.8: order flow comes in runs.
-    flips = rng.uniform(size=len(event)) < 0.2
+    # The side stays with probability 0.65: order flow comes in runs.
+    flips = rng.uniform(size=len(event)) < 0.35
     buys = np.cumsum(flips) % 2 == 0
     ms = times[event] + rng.integers(0, 2, len(event))
     odd = rng.uniform(size=len(event)) < 0.25
