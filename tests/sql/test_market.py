@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from lean_files import QUOTES, TRADES, archive
 
+from lean_files import QUOTES, TRADES, archive
 from tsdb_trader.api import market
 from tsdb_trader.feeds import loader
 
@@ -125,9 +126,7 @@ def test_write_batch_takes_what_is_after_from_up_to_as_of(ticks):
 def test_write_batch_numbers_without_gaps_and_skips_empty_spans(ticks):
     session = replay(ticks)
     edges = [OPEN - MS, OPEN, OPEN + MS, OPEN + 30_000 * MS, OPEN + 120_000 * MS]
-    batches = [
-        market.write_batch(ticks, session, a, b) for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    batches = [market.write_batch(ticks, session, a, b) for a, b in itertools.pairwise(edges)]
     assert batches[2] is None
     assert ticks.execute(
         "select batch_no, quote_count, trade_count from market.batches order by batch_no"

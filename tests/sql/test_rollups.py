@@ -12,8 +12,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from lean_files import TRADES, archive
 
+from lean_files import TRADES, archive
 from tsdb_trader import schema
 from tsdb_trader.api import market
 from tsdb_trader.feeds import loader
@@ -131,11 +131,11 @@ def test_bars_of_a_sample_equal_an_independent_computation(conn, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        "insert into market._trades select ts + interval '3 seconds', recv_ts, seq + 100, price * 2, size,"
-        " instrument_id, source_id, feed_id, ns, flags, exchange, conditions from market._trades"
+        "insert into market._trades select ts + interval '3 seconds', recv_ts, seq + 100,"
+        " price * 2, size, instrument_id, source_id, feed_id, ns, flags, exchange, conditions from market._trades"
         " where seq = 1",
-        "insert into market._trades select ts + interval '5 minutes', recv_ts, seq + 100, price * 2, size,"
-        " instrument_id, source_id, feed_id, ns, flags, exchange, conditions from market._trades",
+        "insert into market._trades select ts + interval '5 minutes', recv_ts, seq + 100,"
+        " price * 2, size, instrument_id, source_id, feed_id, ns, flags, exchange, conditions from market._trades",
         "update market._trades set price = price + 100 where seq = 1",
         "update market._trades set ts = ts + interval '10 minutes' where seq = 0",
         "delete from market._trades where seq = 2",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import zipfile
 from datetime import UTC, date, datetime, timedelta
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lean_files import QUOTES, TRADES, archive
 
+from lean_files import QUOTES, TRADES, archive
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import EPOCH, REASONS, Decoded
 from tsdb_trader.feeds.lean import LeanFormat
@@ -298,7 +298,7 @@ def test_keep_in_order_any_times_gives_up_fewest_and_latest(times):
         chosen
         for size in range(len(times), 0, -1)
         for chosen in combinations(range(len(times)), size)
-        if all(times[a] <= times[b] for a, b in zip(chosen, chosen[1:], strict=False))
+        if all(times[a] <= times[b] for a, b in pairwise(chosen))
     )
     assert tuple(np.flatnonzero(keep).tolist()) == best
 

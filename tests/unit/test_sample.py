@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lean_files import QUOTES, archive
 from statsmodels.tsa.stattools import coint
 from typer.testing import CliRunner
 
+from lean_files import QUOTES, archive
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.lean import LeanFormat
 from tsdb_trader.feeds.sample import PAIRS, generate
