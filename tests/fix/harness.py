@@ -27,7 +27,7 @@ DEADLINE_S = 30.0
 
 
 class ScriptedVenue:
-    """Drives venue_process.py."""
+    """Drives scripted_acceptor.py."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self._folder, self._port = folder, port
@@ -39,7 +39,7 @@ class ScriptedVenue:
         self.process = subprocess.Popen(
             [
                 sys.executable,
-                str(HERE / "venue_process.py"),
+                str(HERE / "scripted_acceptor.py"),
                 str(self._port),
                 str(self._folder),
                 str(DICTIONARY),
@@ -57,6 +57,7 @@ class ScriptedVenue:
         for line in process.stdout:
             events.put(json.loads(line))
         process.stdout.close()
+        events.put({"event": "exit"})
 
     def stop(self) -> None:
         self.process.kill()

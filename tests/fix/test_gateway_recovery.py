@@ -1,0 +1,315 @@
+"""Crashes, lost connections and a lost database: nothing lost, nothing sent twice unasked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from fix.harness import until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def trading(gateway: Any, venue: Any, desk: Any) -> tuple[Any, Any, Any]:
+    """Return a gateway that is logged on, its venue and the desk."""
+    gateway.start()
+    venue.expect("logon")
+    return gateway, venue, desk
+
+
+def send_and_die(trading: Any, database: str) -> tuple[int, dict[str, str]]:
+    """Let an order leave, and kill the gateway before it can record that."""
+    gateway, venue, desk = trading
+    with psycopg.connect(database) as blocker:
+        # Recording waits for this lock; sending does not.
+        blocker.execute("lock table oms.fix_messages in exclusive mode")
+        order_id = desk.submit()
+        sent = venue.message("D")
+        gateway.kill()
+        until(
+            lambda: (
+                desk.one(
+                    "select count(*) from pg_stat_activity "
+                    "where datname = current_database() and usename = 'tsdb_worker'"
+                )
+                == 0
+            ),
+            "the dead gateway's connections to go",
+        )
+    assert desk.sent() == []
+    return order_id, sent
+
+
+def test_gateway_killed_between_send_and_record_asks_before_anything_else(
+    trading: Any, database: str
+) -> None:
+    gateway, venue, desk = trading
+    order_id, sent = send_and_die(trading, database)
+    gateway.start()
+    asked = venue.message("H")
+    assert asked["11"] == sent["11"]
+    assert desk.status(order_id) == "unknown"
+    # What the dead process sent and did not record came back from its message store.
+    assert [raw.split("\x0134=")[1].split("\x01")[0] for raw in desk.sent()] == [sent["34"]]
+    venue.answer(asked, "0")
+    venue.settle()
+    assert desk.status(order_id) == "new"
+    assert len(desk.sent()) == 1
+    venue.fill(sent, 100, 100)
+    venue.settle()
+    assert desk.filled(order_id) == ("filled", 100, 1)
+    assert desk.one("select count(*) from oms.breaks where resolved_at is null") == 0
+
+
+def test_order_the_venue_does_not_know_goes_again_with_poss_resend(
+    trading: Any, database: str
+) -> None:
+    gateway, venue, desk = trading
+    order_id, sent = send_and_die(trading, database)
+    gateway.start()
+    venue.answer_unknown(venue.message("H"))
+    again = venue.message("D")
+    assert (again["11"], again["97"]) == (sent["11"], "Y")
+    assert "43" not in again
+    venue.report(again, "0", "0")
+    venue.settle()
+    assert desk.status(order_id) == "new"
+    until(lambda: len(desk.sent()) == 2, "the second message in the archive")
+
+
+def test_answer_without_echo_of_our_id_is_accepted(trading: Any, database: str) -> None:
+    gateway, venue, desk = trading
+    order_id, _ = send_and_die(trading, database)
+    gateway.start()
+    venue.answer(venue.message("H"), "0", t790=None)
+    venue.settle()
+    assert desk.status(order_id) == "new"
+
+
+def test_refusal_as_unknown_counts_as_the_answer(trading: Any, database: str) -> None:
+    gateway, venue, _desk = trading
+    _, sent = send_and_die(trading, database)
+    gateway.start()
+    asked = venue.message("H")
+    venue.report(asked, "8", "8", t103="5", t58="unknown order")
+    assert venue.message("D")["11"] == sent["11"]
+
+
+def test_new_order_waits_until_all_questions_are_answered(trading: Any, database: str) -> None:
+    gateway, venue, desk = trading
+    send_and_die(trading, database)
+    gateway.start()
+    asked = venue.message("H")
+    later = desk.submit()
+    venue.settle()
+    assert desk.status(later) == "pending_new"
+    venue.answer(asked, "0")
+    sent = venue.message("D")
+    assert "97" not in sent
+    venue.report(sent, "0", "0")
+    venue.settle()
+    assert desk.status(later) == "new"
+
+
+def test_report_missed_while_down_is_booked_before_the_answer(trading: Any, database: str) -> None:
+    gateway, venue, desk = trading
+    order_id, sent = send_and_die(trading, database)
+    venue.expect("logout")
+    venue.fill(sent, 40, 40)
+    gateway.start()
+    venue.answer(venue.message("H"), "1", t14=40, t151=60)
+    venue.settle()
+    assert desk.filled(order_id) == ("partially_filled", 40, 1)
+    assert desk.one("select count(*) from oms.breaks") == 0
+
+
+def test_status_question_unanswered_is_asked_again_and_alerted(trading: Any, database: str) -> None:
+    gateway, venue, desk = trading
+    order_id, _ = send_and_die(trading, database)
+    gateway.answer_timeout_s = 1.0
+    gateway.start()
+    first = venue.message("H")
+    second = venue.message("H")
+    assert second["11"] == first["11"]
+    assert second["790"] != first["790"]
+    assert "status_unanswered" in desk.alerts()
+    assert desk.status(order_id) == "unknown"
+    venue.answer(second, "0")
+    until(lambda: desk.status(order_id) == "new", "the answer to count")
+
+
+def test_old_answer_replayed_to_a_new_process_does_not_count(trading: Any, database: str) -> None:
+    gateway, venue, desk = trading
+    order_id, _ = send_and_die(trading, database)
+    gateway.start()
+    first = venue.message("H")
+    gateway.kill()
+    venue.expect("logout")
+    # Answered while nobody listened: the next process gets it as a replay.
+    venue.answer_unknown(first)
+    gateway.start()
+    second = venue.message("H")
+    venue.settle()
+    assert desk.status(order_id) == "unknown"
+    venue.answer(second, "0")
+    venue.settle()
+    assert desk.status(order_id) == "new"
+
+
+def test_connection_lost_and_regained_shuts_the_gate_until_answers(trading: Any) -> None:
+    _, venue, desk = trading
+    order_id = desk.submit()
+    sent = venue.message("D")
+    venue.report(sent, "0", "0")
+    venue.settle()
+    venue.command("logout")
+    venue.expect("logout")
+    later = desk.submit()
+    venue.command("logon")
+    asked = [venue.message("H")]
+    if desk.status(later) == "unknown":
+        asked.append(venue.message("H"))
+    assert asked[0]["11"] == sent["11"]
+    venue.settle()
+    for question in asked:
+        if question["11"] == sent["11"]:
+            venue.answer(question, "0")
+        else:
+            venue.answer_unknown(question)
+    second = venue.message("D")
+    assert second["11"] != sent["11"]
+    venue.report(second, "0", "0")
+    venue.settle()
+    assert (desk.status(order_id), desk.status(later)) == ("new", "new")
+
+
+def test_venue_killed_and_restarted_is_asked_for_what_it_acknowledged(trading: Any) -> None:
+    _, venue, desk = trading
+    order_id = desk.submit()
+    sent = venue.message("D")
+    venue.report(sent, "0", "0")
+    venue.settle()
+    venue.stop()
+    venue.start()
+    asked = venue.message("H")
+    assert asked["11"] == sent["11"]
+    venue.answer(asked, "0")
+    venue.settle()
+    assert desk.status(order_id) == "new"
+
+
+def test_cancel_lost_with_the_gateway_goes_again(trading: Any, database: str) -> None:
+    gateway, venue, desk = trading
+    order_id = desk.submit()
+    sent = venue.message("D")
+    venue.report(sent, "0", "0")
+    venue.settle()
+    with psycopg.connect(database) as blocker:
+        blocker.execute("lock table oms.fix_messages in exclusive mode")
+        desk.cancel(order_id)
+        cancel = venue.message("F")
+        gateway.kill()
+    gateway.start()
+    asked = venue.message("H")
+    assert asked["11"] == sent["11"]
+    venue.answer(asked, "0")
+    again = venue.message("F")
+    assert (again["11"], again["41"]) == (cancel["11"], sent["11"])
+    venue.report(again, "4", "4", t41=sent["11"], t151=0)
+    venue.settle()
+    assert desk.status(order_id) == "cancelled"
+
+
+@pytest.mark.parametrize("at", ["D", "H", "F"])
+def test_gateway_killed_by_its_own_message_recovers(trading: Any, at: str) -> None:
+    """The venue kills it at the moment the message arrives, wherever the gateway is by then."""
+    gateway, venue, desk = trading
+    order_id = desk.submit()
+    if at == "D":
+        venue.command("kill", pid=gateway.process.pid, at="D")
+    sent = venue.message("D")
+    if at == "F":
+        venue.report(sent, "0", "0")
+        venue.settle()
+        venue.command("kill", pid=gateway.process.pid, at="F")
+        venue.settle()
+        desk.cancel(order_id)
+        venue.message("F")
+    if at == "H":
+        gateway.kill()
+        process = gateway.start()
+        venue.command("kill", pid=process.pid, at="H")
+        venue.message("H")
+    gateway.process.kill()
+    gateway.process.wait()
+    gateway.start()
+    asked = venue.message("H")
+    venue.answer(asked, "0")
+    if at == "F":
+        venue.report(venue.message("F"), "4", "4", t41=sent["11"], t151=0)
+    venue.settle()
+    assert desk.status(order_id) == ("cancelled" if at == "F" else "new")
+    assert len(desk.sent()) == 1
+
+
+def test_database_lost_in_a_callback_holds_the_report_until_it_is_back(
+    trading: Any, line: Any
+) -> None:
+    gateway, venue, desk = trading
+    order_id = desk.submit()
+    sent = venue.message("D")
+    venue.report(sent, "0", "0")
+    venue.settle()
+    line.cut()
+    venue.fill(sent, 100, 100)
+    until(lambda: "database away" in gateway.log(), "the gateway to notice")
+    line.mend()
+    venue.settle()
+    assert desk.filled(order_id) == ("filled", 100, 1)
+    assert gateway.process.poll() is None
+
+
+def test_database_lost_for_too_long_ends_the_process_and_the_report_comes_again(
+    gateway: Any, venue: Any, desk: Any, line: Any
+) -> None:
+    gateway.patience_s = 1.0
+    process = gateway.start()
+    venue.expect("logon")
+    order_id = desk.submit()
+    sent = venue.message("D")
+    venue.report(sent, "0", "0")
+    venue.settle()
+    line.cut()
+    venue.fill(sent, 40, 40)
+    assert process.wait(30) == 70
+    line.mend()
+    gateway.start()
+    venue.answer(venue.message("H"), "1", t14=40, t151=60)
+    venue.settle()
+    assert desk.filled(order_id) == ("partially_filled", 40, 1)
+
+
+def test_database_lost_between_send_and_record_sends_nothing_twice(
+    trading: Any, database: str, line: Any
+) -> None:
+    gateway, venue, desk = trading
+    with psycopg.connect(database) as blocker:
+        blocker.execute("lock table oms.fix_messages in exclusive mode")
+        order_id = desk.submit()
+        sent = venue.message("D")
+        line.cut()
+        until(lambda: "database unavailable" in gateway.log(), "the gateway to notice")
+    line.mend()
+    until(
+        lambda: (
+            desk.one("select status from oms.order_actions where order_id = %s", order_id) == "sent"
+        ),
+        "the message recorded after all",
+    )
+    venue.report(sent, "0", "0")
+    venue.settle()
+    assert desk.status(order_id) == "new"
+    assert len(desk.sent()) == 1
