@@ -25,3 +25,7 @@ as $$
         row(p_instrument_id, p_ts, p_ns, p_source_id, p_seq, p_flags, p_1, p_2, p_3, p_4,
             p_exchange, p_conditions), 0)
 $$;
+-- Called from functions that run with the caller's rights.
+grant execute on function market._tick_digest(
+    integer, timestamptz, smallint, integer, bigint, smallint, bigint, bigint, bigint, bigint,
+    text, text) to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;

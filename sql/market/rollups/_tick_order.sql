@@ -13,3 +13,6 @@ as $$
         (extract(epoch from p_ts - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint,
         p_ns::bigint, p_source_id::bigint, p_seq, p_value]
 $$;
+-- Called from views, where the reader's rights count.
+grant execute on function market._tick_order(timestamptz, smallint, integer, bigint, bigint)
+    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;

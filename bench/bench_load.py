@@ -1,0 +1,107 @@
+"""Rows per second of `tsdb-trader load`, against a bare binary COPY of a prebuilt buffer.
+
+The bare COPY goes into hypertables with the same columns, chunks and indexes, from buffers made
+before the clock starts. The load starts from the zip files: it unpacks, hashes, decodes, checks,
+encodes, and commits every chunk with its resume point and rollup notes.
+
+usage: bench_load.py [folder of lean archives]; without one, a generated sample
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from tsdb_trader import embedded, schema
+from tsdb_trader.feeds import loader, pgcopy
+from tsdb_trader.feeds.lean import LeanFormat
+from tsdb_trader.feeds.sample import generate
+
+ROUNDS = 5
+
+BARE = """
+    create table bare._{kind} (like market._{kind});
+    select public.create_hypertable('bare._{kind}', public.by_range('ts', interval '1 day'),
+                                    create_default_indexes => false);
+    create index on bare._{kind} (instrument_id, ts, seq);
+"""
+
+
+@contextmanager
+def database() -> Iterator[psycopg.Connection]:
+    """Yield a connection to a migrated database that is dropped afterwards."""
+    server = embedded.ensure_running()
+    name = f"tsdb_bench_{uuid.uuid4().hex[:8]}"
+    server.create_database(name)
+    try:
+        schema.migrate(server.url(database=name))
+        with psycopg.connect(server.url(database=name), autocommit=True) as conn:
+            yield conn
+    finally:
+        server.drop_database(name)
+
+
+def prebuilt(folder: Path) -> list[tuple[str, list[bytes], int]]:
+    """Return kind, buffer and rows of every file."""
+    reader = LeanFormat()
+    found = []
+    for number, file in enumerate(reader.discover([folder]), 1):
+        ticks = reader.decode(file, reader.read(file)).ticks
+        target = pgcopy.Target(number, number, 1)
+        found.append((file.kind, list(pgcopy.encode(ticks, target)), len(ticks)))
+    return found
+
+
+def copy_bare(conn: psycopg.Connection, buffers: list[tuple[str, list[bytes], int]]) -> None:
+    """COPY each buffer, one transaction per file."""
+    for kind, pieces, _ in buffers:
+        columns = ", ".join(pgcopy.COLUMNS[kind])
+        statement = f"copy bare._{kind} ({columns}) from stdin (format binary)"
+        with conn.cursor() as cursor, cursor.copy(statement) as copy:
+            for piece in pieces:
+                copy.write(piece)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that something takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def main(folder: Path) -> None:
+    buffers = prebuilt(folder)
+    rows = sum(count for _, _, count in buffers)
+    bare, load = [], []
+    with database() as conn:
+        conn.execute("create schema bare")
+        for kind in ("quotes", "trades"):
+            conn.execute(BARE.format(kind=kind))
+        # Taken in turns, so that a noisy neighbour is fair to both.
+        for number in range(ROUNDS):
+            for used in ("bare._quotes", "bare._trades", "market._quotes", "market._trades"):
+                conn.execute(f"truncate {used}")
+            bare.append(timed(lambda: copy_bare(conn, buffers)))
+            feed = f"bench{number}"
+            load.append(timed(lambda feed=feed: loader.load(conn, "lean", [folder], feed=feed)))
+    limit, figure = (rows / statistics.median(seconds) for seconds in (bare, load))
+    print(f"load of {rows:,} ticks from {len(buffers)} archives: {figure:,.0f} rows/s")
+    print(f"limit (bare COPY of prebuilt buffers, same hypertables): {limit:,.0f} rows/s")
+    print(f"ratio: {figure / limit:.2f} (aim: 0.8 or better; medians of {ROUNDS})")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            generate(Path(temporary))
+            main(Path(temporary))
