@@ -9,7 +9,10 @@ create or replace function signal.read_mids(
     p_to timestamptz,
     p_grid interval default '1 second'
 )
-returns table (instrument_id integer, symbol text, as_of timestamptz, mid double precision)
+returns table (
+    instrument_id integer, symbol text, as_of timestamptz, mid double precision,
+    bid_price double precision, ask_price double precision
+)
 language sql
 stable
 security definer
@@ -31,12 +34,14 @@ as $$
             date_trunc('day', p_to at time zone 'America/New_York'), interval '1 day') d (day)
     )
     -- One index probe per grid time: four times faster than sorting every tick of the day.
-    select l.instrument_id, l.symbol, g.as_of, q.mid / l.price_unit
+    select l.instrument_id, l.symbol, g.as_of,
+           (q.bid_price + q.ask_price) / 2.0::float8 / l.price_unit,
+           q.bid_price / l.price_unit, q.ask_price / l.price_unit
     from legs l
     cross join days d
     cross join lateral generate_series(d.open_ts + p_grid, d.close_ts, p_grid) g (as_of)
     cross join lateral (
-        select (q.bid_price + q.ask_price) / 2.0::float8 as mid
+        select q.bid_price, q.ask_price
         from market._quotes q
         where q.instrument_id = l.instrument_id and q.feed_id = l.feed_id
             and q.ts > g.as_of - p_grid and q.ts <= g.as_of

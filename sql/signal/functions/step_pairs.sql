@@ -14,7 +14,8 @@
 -- Every threshold includes its own value.
 --
 -- A null mid is a leg without news; the strategy starts when both are known. The mean starts at
--- parameters.mean, unless that is null or the first spread lies beyond the stop from it. Then, and
+-- parameters.mean, unless that is null or the first spread is at the entry threshold from it or
+-- beyond: an old mean is no reason to trade. Then, and
 -- when the older of both legs' last quotes is older than max_gap_s, it starts anew at the spread,
 -- and for warm_up_s nothing is traded; a position is kept until then.
 --
@@ -73,7 +74,8 @@ begin
         v.quantity_b := 0;
         v.stopped := 0;
         v.mean := p_parameters.mean;
-        if v.mean is null or abs(v.spread - v.mean) >= p_parameters.stop * p_parameters.deviation then
+        if v.mean is null or abs(v.spread - v.mean) >= p_parameters.entry * p_parameters.deviation
+        then
             v.mean := v.spread;
             v.warm_since := v.as_of;
         end if;
