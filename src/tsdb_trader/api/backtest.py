@@ -1,0 +1,78 @@
+"""Schema backtest: runs as a query, and parity of live and recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from tsdb_trader.db import Connection, translated
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that live and recomputed do not agree on; see ``backtest.parity`` for the kinds."""
+
+    kind: str
+    batch_no: int | None
+    pair_id: int | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to; definitions in ``backtest.run``. Costs are in account currency."""
+
+    run_id: int
+    trades: int
+    total_return: float
+    sharpe: float | None
+    max_drawdown: float
+    turnover: float
+    costs: float
+    elapsed_ms: float
+
+
+def parity(conn: Connection, session_id: UUID) -> list[Difference]:
+    """Recompute a session from its ticks; every difference from what was recorded live.
+
+    Raises
+    ------
+    UnknownObjectError
+        The session does not exist.
+    """
+    with translated():
+        cursor = conn.cursor(row_factory=class_row(Difference))
+        return cursor.execute("select * from backtest.parity(%s)", (session_id,)).fetchall()
+
+
+def run(
+    conn: Connection,
+    strategy: str,
+    parameters: Mapping[str, Any],
+    start: datetime | None = None,
+    end: datetime | None = None,
+    costs: str = "realistic",
+) -> Summary:
+    """Run a backtest in the database and keep it.
+
+    Raises
+    ------
+    InputError
+        A parameter is unknown or cannot be.
+    UnknownObjectError
+        The strategy, cost model, session, feed or a pair does not exist.
+    """
+    with translated():
+        cursor = conn.cursor(row_factory=class_row(Summary))
+        summary = cursor.execute(
+            "select * from backtest.run(%s, %s, %s, %s, %s)",
+            (strategy, Jsonb(dict(parameters)), start, end, costs),
+        ).fetchone()
+    assert summary is not None  # noqa: S101 - the function returns its row or raises
+    return summary
