@@ -15,6 +15,7 @@ import functools
 import os
 import sysconfig
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ _log = logs.get("venue")
 _EXIT_STATUS = 70
 # Reject and Logout: their text says why a session does not work.
 _TELLING = ("3", "5")
+# The engine answers once a second, and gives up on a silent participant after LogoutTimeout.
+_LOGOUT_S = 5.0
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -255,4 +259,18 @@ class Acceptor:
         except psycopg.OperationalError as error:
             # Only the marks of sent reports are lost: those go out again, with the same ExecID.
             _log.warning("journal not written", error=str(error).splitlines()[0])
-        self._engine.stop()
+        self._log_out()
+
+    def _log_out(self) -> None:
+        """End the sessions, and leave the rest of the engine to the end of the process.
+
+        Its own stop() closes the listening server in this thread while its thread deletes it, and
+        so crashes the process now and then (quickfix 1.16, SocketAcceptor::onStop and onStart).
+        """
+        ids = list(self._outbox.sessions.values())
+        sessions = [s for i in ids if (s := quickfix.Session.lookupSession(i)) is not None]
+        for session in sessions:
+            session.logout()
+        deadline = time.monotonic() + _LOGOUT_S
+        while time.monotonic() < deadline and any(s.isLoggedOn() for s in sessions):
+            time.sleep(_POLL_S)
