@@ -22,7 +22,7 @@ from tsdb_trader.workers.stopping import Stop, install_signals
 from tsdb_trader.workers.supervisor import Supervisor, only_one
 
 _STALL_S = 60.0
-_GIVE_UP_FAILURES = 6
+_GIVE_UP_EXITS = 6
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _workers() -> Iterator[Supervisor]:
 def _give_up_if_stuck(supervisor: Supervisor, still_s: float) -> None:
     folder = settings().home / "logs"
     for child in supervisor.children.values():
-        if child.failures >= _GIVE_UP_FAILURES:
+        if child.exits >= _GIVE_UP_EXITS:
             raise InvariantError(f"worker {child.kind} keeps dying: see {folder / child.kind}.log")
     if still_s > _STALL_S:
         raise InvariantError(

@@ -29,7 +29,7 @@ from tsdb_trader.workers.loop import backoff
 _log = logs.get("supervisor")
 KINDS = ("venue", "gateway", "signals", "risk", "scheduler", "replay")
 """The workers of one machine, in the order they are started."""
-_STABLE_S = 10.0
+_STABLE_S = 5.0
 _FIRST_DELAY_S = 0.2
 _STOP_S = 20.0
 _LOG_BYTES = 50_000_000
@@ -92,6 +92,9 @@ class Child:
     started_at: float = 0.0
     restart_at: float = 0.0
     failures: int = 0
+    """Deaths in a row, each soon after the start."""
+    exits: int = 0
+    """How many of these were the worker's own decision, not a signal."""
     starts: int = 0
 
 
@@ -187,7 +190,8 @@ class Supervisor:
 
     def _bury(self, child: Child, status: int, now: float) -> None:
         if now - child.started_at >= _STABLE_S:
-            child.failures = 0
+            child.failures = child.exits = 0
+        child.exits += status >= 0
         delay = backoff(child.failures, self._rng, _FIRST_DELAY_S)
         child.failures += 1
         child.process = None
