@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
@@ -143,8 +144,8 @@ def load(
     done = market.complete_sources(conn, options.feed, shas)
     report = Report(options.feed)
     waiting = [(f, sha) for f, sha in zip(files, shas, strict=True) if (sha, f.content) not in done]
-    decoded = (reader.decode(file, reader.read(file)) for file, _ in waiting)
-    with _ahead(decoded) as results:
+    prepared = (_prepare(options, file) for file, _ in waiting)
+    with _ahead(prepared) as results:
         for place, (file, sha) in enumerate(zip(files, shas, strict=True), 1):
             options.progress.file(file, place, len(files))
             if (sha, file.content) in done:
@@ -158,10 +159,11 @@ def load(
 def _ahead(items: Iterator[_T]) -> Iterator[Iterator[_T]]:
     """Take items in a thread, one ahead of who uses them; errors come when the item would."""
     with ThreadPoolExecutor(max_workers=1) as pool:
+        nothing = object()
+        first = pool.submit(next, items, nothing)
 
         def taken() -> Iterator[_T]:
-            nothing = object()
-            following = pool.submit(next, items, nothing)
+            following = first
             while (item := following.result()) is not nothing:
                 following = pool.submit(next, items, nothing)
                 yield item  # type: ignore[misc]
@@ -173,8 +175,21 @@ def _report(file: TickFile, status: Literal["loaded", "resumed", "already_loaded
     return FileReport(str(file.path), file.kind, file.symbol, file.content, status)
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """A decoded file with its first chunk built: all that needs no database."""
+
+    decoded: Decoded
+    first: tuple[_Chunk, list[pgcopy.Records]]
+
+
+def _prepare(options: _Options, file: TickFile) -> _Prepared:
+    decoded = options.format.decode(file, options.format.read(file))
+    return _Prepared(decoded, next(_built(decoded, 0, options.chunk_rows)))
+
+
 def _load_file(
-    conn: Connection, options: _Options, file: TickFile, sha256: str, decoded: Decoded
+    conn: Connection, options: _Options, file: TickFile, sha256: str, prepared: _Prepared
 ) -> FileReport:
     market.lock_content(conn, options.feed, file.content)
     try:
@@ -183,11 +198,11 @@ def _load_file(
             return _report(file, "already_loaded")
         report = _report(file, "resumed" if source.next_row else "loaded")
         target = _target(options.format, file, source)
-        chunks = _chunks(decoded, source.next_row, options.chunk_rows)
-        encoded = ((c, list(pgcopy.encode(c.ticks, target))) for c in chunks)
-        with _ahead(encoded) as results:
-            for chunk, pieces in results:
-                _store(conn, source, file, chunk, pieces)
+        decoded, fresh = prepared.decoded, source.next_row == 0
+        start = prepared.first[0].stop if fresh else source.next_row
+        with _ahead(_built(decoded, start, options.chunk_rows)) as others:
+            for chunk, records in chain([prepared.first] if fresh else [], others):
+                _store(conn, source, file, chunk, pgcopy.address(records, target))
                 report.counts.add(
                     Counts(chunk.stop - chunk.start, len(chunk.ticks), len(chunk.rejected))
                 )
@@ -242,6 +257,13 @@ class _Chunk:
     ticks: Ticks
     rejected: Sequence[Rejected]
     last: bool
+
+
+def _built(
+    decoded: Decoded, next_row: int, size: int
+) -> Iterator[tuple[_Chunk, list[pgcopy.Records]]]:
+    for chunk in _chunks(decoded, next_row, size):
+        yield chunk, list(pgcopy.build(chunk.ticks))
 
 
 def _chunks(decoded: Decoded, next_row: int, size: int) -> Iterator[_Chunk]:

@@ -7,14 +7,16 @@ in one go. Rows may change places within a chunk; their order is in (ts, ns, sou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsdb_trader.feeds.base import Integers, Text, Ticks
+
+Records: TypeAlias = NDArray[np.void]
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -64,14 +66,33 @@ class _Layout:
 
 
 def encode(ticks: Ticks, target: Target) -> Iterator[bytes]:
-    """Yield the pieces of one binary COPY of the ticks into their base table.
+    """Yield the pieces of one binary COPY of the ticks into their base table."""
+    return address(list(build(ticks)), target)
+
+
+def address(records: Sequence[Records], target: Target) -> Iterator[bytes]:
+    """Write a target's ids and scales into built records; yield the pieces of a binary COPY."""
+    yield HEADER
+    for group in records:
+        for name in ("instrument_id", "source_id", "feed_id"):
+            group[name] = getattr(target, name)
+        for name in group.dtype.names or ():
+            if name.endswith("price") and target.price_factor != 1:
+                group[name] *= target.price_factor
+            elif name.endswith("size") and target.size_factor != 1:
+                group[name] *= target.size_factor
+        yield group.tobytes()
+    yield TRAILER
+
+
+def build(ticks: Ticks) -> Iterator[Records]:
+    """Build records that have everything but the ids, which the database knows.
 
     Times are both event and receive time, as in any archive; nanoseconds are 0.
     """
     columns = COLUMNS[ticks.kind]
-    values = _values(ticks, target)
+    values = _values(ticks)
     texts = [_encoded(ticks.exchange), _encoded(ticks.conditions)]
-    yield HEADER
     for layout, rows in _groups(ticks, [lengths for _, lengths in texts]):
         dtype = layout.dtype(columns)
         records = np.empty(len(ticks) if rows is None else len(rows), dtype=dtype)
@@ -90,25 +111,21 @@ def encode(ticks: Ticks, target: Target) -> Iterator[bytes]:
                 column = values[name]
                 whole = rows is None or isinstance(column, int)
                 records[name] = column if whole else column[rows]  # type: ignore[index]
-        yield records.tobytes()
-    yield TRAILER
+        yield records
 
 
-def _values(ticks: Ticks, target: Target) -> dict[str, Integers | NDArray[np.int16] | int]:
+def _values(ticks: Ticks) -> dict[str, Integers | NDArray[np.int16] | int]:
     values: dict[str, Integers | NDArray[np.int16] | int] = {
         "ts": ticks.ts,
         "recv_ts": ticks.ts,
         "seq": ticks.seq,
-        "instrument_id": target.instrument_id,
-        "source_id": target.source_id,
-        "feed_id": target.feed_id,
+        "instrument_id": 0,
+        "source_id": 0,
+        "feed_id": 0,
         "ns": 0,
         "flags": ticks.flags,
     }
-    for name, column in ticks.numbers.items():
-        factor = target.price_factor if name.endswith("price") else target.size_factor
-        values[name] = column if factor == 1 else column * factor
-    return values
+    return values | ticks.numbers
 
 
 def _encoded(text: Text) -> tuple[list[bytes], Integers]:
