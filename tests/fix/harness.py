@@ -90,14 +90,23 @@ class ScriptedVenue:
         fields: dict[str, str] = self.expect("message", t35=kind)["fields"]
         return fields
 
-    def settle(self) -> None:
-        """Wait until the gateway has dealt with everything sent so far; nothing else may come."""
+    def settle(self) -> str:
+        """Wait until the gateway has dealt with everything sent so far; nothing else may come.
+
+        Returns the token of the test request, which the gateway archives later.
+        """
         token = uuid.uuid4().hex
         self.command("barrier", token=token)
         assert self.expect("barrier")["token"] == token
+        return token
 
     def send(self, *fields: tuple[int, object]) -> None:
         self.command("send", fields=list(fields))
+
+    def arm(self, pid: int, at: str) -> None:
+        """Kill a process at the moment its next message of a type arrives."""
+        self.command("kill", pid=pid, at=at)
+        self.expect("armed")
 
     def report(self, asked: dict[str, str], exec_type: str, status: str, **changes: object) -> str:
         """Send an ExecutionReport about an order as received; return its ExecID."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import psycopg
 import pytest
@@ -20,34 +21,48 @@ def trading(gateway: Any, venue: Any, desk: Any) -> tuple[Any, Any, Any]:
     return gateway, venue, desk
 
 
-def send_and_die(trading: Any, database: str) -> tuple[int, dict[str, str]]:
-    """Let an order leave, and kill the gateway before it can record that."""
+Die: TypeAlias = Callable[[Callable[[], Any], str], tuple[Any, dict[str, str]]]
+
+
+@pytest.fixture
+def send_and_die(trading: Any, connect_as: Any) -> Die:
+    """Return a function that lets a message leave and kills the gateway before it records that."""
     gateway, venue, desk = trading
-    with psycopg.connect(database) as blocker:
+
+    def act(submit: Callable[[], Any], kind: str) -> tuple[Any, dict[str, str]]:
+        token = venue.settle()
+        heartbeat = f"%112={token}%"
+        until(
+            lambda: desk.one(
+                "select count(*) = 2 from oms.fix_messages where raw like %s", heartbeat
+            ),
+            "the gateway to have nothing left to archive",
+        )
+        before = desk.sent(kind)
+        blocker = connect_as(None, autocommit=False)
         # Recording waits for this lock; sending does not.
         blocker.execute("lock table oms.fix_messages in exclusive mode")
-        order_id = desk.submit()
-        sent = venue.message("D")
+        result = submit()
+        sent = venue.message(kind)
         gateway.kill()
-        until(
-            lambda: (
-                desk.one(
-                    "select count(*) from pg_stat_activity "
-                    "where datname = current_database() and usename = 'tsdb_worker'"
-                )
-                == 0
-            ),
-            "the dead gateway's connections to go",
+        # Or the statement of the dead process would still be carried out.
+        connect_as("tsdb_worker").execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+            "where datname = current_database() and usename = current_user "
+            "and pid <> pg_backend_pid()"
         )
-    assert desk.sent() == []
-    return order_id, sent
+        blocker.rollback()
+        assert desk.sent(kind) == before
+        return result, sent
+
+    return act
 
 
 def test_gateway_killed_between_send_and_record_asks_before_anything_else(
-    trading: Any, database: str
+    trading: Any, send_and_die: Die
 ) -> None:
     gateway, venue, desk = trading
-    order_id, sent = send_and_die(trading, database)
+    order_id, sent = send_and_die(trading[2].submit, "D")
     gateway.start()
     asked = venue.message("H")
     assert asked["11"] == sent["11"]
@@ -65,10 +80,10 @@ def test_gateway_killed_between_send_and_record_asks_before_anything_else(
 
 
 def test_order_the_venue_does_not_know_goes_again_with_poss_resend(
-    trading: Any, database: str
+    trading: Any, send_and_die: Die
 ) -> None:
     gateway, venue, desk = trading
-    order_id, sent = send_and_die(trading, database)
+    order_id, sent = send_and_die(trading[2].submit, "D")
     gateway.start()
     venue.answer_unknown(venue.message("H"))
     again = venue.message("D")
@@ -80,27 +95,27 @@ def test_order_the_venue_does_not_know_goes_again_with_poss_resend(
     until(lambda: len(desk.sent()) == 2, "the second message in the archive")
 
 
-def test_answer_without_echo_of_our_id_is_accepted(trading: Any, database: str) -> None:
+def test_answer_without_echo_of_our_id_is_accepted(trading: Any, send_and_die: Die) -> None:
     gateway, venue, desk = trading
-    order_id, _ = send_and_die(trading, database)
+    order_id, _ = send_and_die(trading[2].submit, "D")
     gateway.start()
     venue.answer(venue.message("H"), "0", t790=None)
     venue.settle()
     assert desk.status(order_id) == "new"
 
 
-def test_refusal_as_unknown_counts_as_the_answer(trading: Any, database: str) -> None:
+def test_refusal_as_unknown_counts_as_the_answer(trading: Any, send_and_die: Die) -> None:
     gateway, venue, _desk = trading
-    _, sent = send_and_die(trading, database)
+    _, sent = send_and_die(trading[2].submit, "D")
     gateway.start()
     asked = venue.message("H")
     venue.report(asked, "8", "8", t103="5", t58="unknown order")
     assert venue.message("D")["11"] == sent["11"]
 
 
-def test_new_order_waits_until_all_questions_are_answered(trading: Any, database: str) -> None:
+def test_new_order_waits_until_all_questions_are_answered(trading: Any, send_and_die: Die) -> None:
     gateway, venue, desk = trading
-    send_and_die(trading, database)
+    send_and_die(trading[2].submit, "D")
     gateway.start()
     asked = venue.message("H")
     later = desk.submit()
@@ -114,9 +129,11 @@ def test_new_order_waits_until_all_questions_are_answered(trading: Any, database
     assert desk.status(later) == "new"
 
 
-def test_report_missed_while_down_is_booked_before_the_answer(trading: Any, database: str) -> None:
+def test_report_missed_while_down_is_booked_before_the_answer(
+    trading: Any, send_and_die: Die
+) -> None:
     gateway, venue, desk = trading
-    order_id, sent = send_and_die(trading, database)
+    order_id, sent = send_and_die(trading[2].submit, "D")
     venue.expect("logout")
     venue.fill(sent, 40, 40)
     gateway.start()
@@ -126,9 +143,11 @@ def test_report_missed_while_down_is_booked_before_the_answer(trading: Any, data
     assert desk.one("select count(*) from oms.breaks") == 0
 
 
-def test_status_question_unanswered_is_asked_again_and_alerted(trading: Any, database: str) -> None:
+def test_status_question_unanswered_is_asked_again_and_alerted(
+    trading: Any, send_and_die: Die
+) -> None:
     gateway, venue, desk = trading
-    order_id, _ = send_and_die(trading, database)
+    order_id, _ = send_and_die(trading[2].submit, "D")
     gateway.answer_timeout_s = 1.0
     gateway.start()
     first = venue.message("H")
@@ -141,9 +160,11 @@ def test_status_question_unanswered_is_asked_again_and_alerted(trading: Any, dat
     until(lambda: desk.status(order_id) == "new", "the answer to count")
 
 
-def test_old_answer_replayed_to_a_new_process_does_not_count(trading: Any, database: str) -> None:
+def test_old_answer_replayed_to_a_new_process_does_not_count(
+    trading: Any, send_and_die: Die
+) -> None:
     gateway, venue, desk = trading
-    order_id, _ = send_and_die(trading, database)
+    order_id, _ = send_and_die(trading[2].submit, "D")
     gateway.start()
     first = venue.message("H")
     gateway.kill()
@@ -201,17 +222,13 @@ def test_venue_killed_and_restarted_is_asked_for_what_it_acknowledged(trading: A
     assert desk.status(order_id) == "new"
 
 
-def test_cancel_lost_with_the_gateway_goes_again(trading: Any, database: str) -> None:
+def test_cancel_lost_with_the_gateway_goes_again(trading: Any, send_and_die: Die) -> None:
     gateway, venue, desk = trading
     order_id = desk.submit()
     sent = venue.message("D")
     venue.report(sent, "0", "0")
     venue.settle()
-    with psycopg.connect(database) as blocker:
-        blocker.execute("lock table oms.fix_messages in exclusive mode")
-        desk.cancel(order_id)
-        cancel = venue.message("F")
-        gateway.kill()
+    _, cancel = send_and_die(lambda: desk.cancel(order_id), "F")
     gateway.start()
     asked = venue.message("H")
     assert asked["11"] == sent["11"]
@@ -229,19 +246,19 @@ def test_gateway_killed_by_its_own_message_recovers(trading: Any, at: str) -> No
     gateway, venue, desk = trading
     order_id = desk.submit()
     if at == "D":
-        venue.command("kill", pid=gateway.process.pid, at="D")
+        venue.arm(gateway.process.pid, at="D")
     sent = venue.message("D")
     if at == "F":
         venue.report(sent, "0", "0")
         venue.settle()
-        venue.command("kill", pid=gateway.process.pid, at="F")
+        venue.arm(gateway.process.pid, at="F")
         venue.settle()
         desk.cancel(order_id)
         venue.message("F")
     if at == "H":
         gateway.kill()
         process = gateway.start()
-        venue.command("kill", pid=process.pid, at="H")
+        venue.arm(process.pid, at="H")
         venue.message("H")
     gateway.process.kill()
     gateway.process.wait()
@@ -296,6 +313,13 @@ def test_database_lost_between_send_and_record_sends_nothing_twice(
     trading: Any, database: str, line: Any
 ) -> None:
     gateway, venue, desk = trading
+    token = venue.settle()
+    until(
+        lambda: desk.one(
+            "select count(*) = 2 from oms.fix_messages where raw like %s", f"%112={token}%"
+        ),
+        "the gateway to have nothing left to archive",
+    )
     with psycopg.connect(database) as blocker:
         blocker.execute("lock table oms.fix_messages in exclusive mode")
         order_id = desk.submit()

@@ -156,14 +156,16 @@ class GatewayWorker:
         engine = self._running()
         self._permit.keep(conn)
         self._record(conn)
-        self._watch(conn, engine)
-        self._flush(conn, engine)
         if self._gate.needs_list():
             self._list(conn)
-        self._ask(engine)
-        if self._unarchived:
+        if self._ask(engine):
             self._record(conn)
-        return self._gate.is_open and self._send(conn, engine)
+        # Orders first: what is only archived or watched can wait for a quiet moment.
+        if self._gate.is_open and self._send(conn, engine):
+            return True
+        self._watch(conn, engine)
+        self._flush(conn, engine)
+        return False
 
     def stop(self) -> None:
         """Log out, and archive the session's last messages if the database answers."""
@@ -227,12 +229,16 @@ class GatewayWorker:
         self._gate.load(generation, [Question(**vars(order)) for order in doubtful])
         _log.info("orders to ask about", count=len(doubtful))
 
-    def _ask(self, engine: Engine) -> None:
-        if not engine.logged_on() or not self._permit.valid():
-            return
-        while (ask := self._gate.next_ask()) is not None:
+    def _ask(self, engine: Engine) -> bool:
+        asked = False
+        while engine.logged_on() and self._permit.valid():
+            ask = self._gate.next_ask()
+            if ask is None:
+                break
             outgoing = codec.encode_question(ask.question, ask.request_id)
             self._unarchived.append(engine.send(outgoing))
+            asked = True
+        return asked
 
     def _send(self, conn: Connection, engine: Engine) -> bool:
         actions = oms.pending_actions(conn, self._venue, _BURST)
