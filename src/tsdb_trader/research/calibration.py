@@ -158,7 +158,8 @@ def choose_parameters(found: Fit, settings: Settings) -> dict[str, float | None]
     """Return the strategy's parameters, with deviation 1 and no mean until they are measured."""
     half_life_s = settings.half_life_s
     if half_life_s is None:
-        wanted = (found.half_life_s or _LONGEST_S) * _SHARE_OF_HALF_LIFE
+        reverts_s = math.inf if found.half_life_s is None else found.half_life_s
+        wanted = reverts_s * _SHARE_OF_HALF_LIFE
         shortest = max(_SHORTEST_S, 10 * settings.grid.total_seconds())
         half_life_s = min(max(wanted, shortest), max(_LONGEST_S, shortest))
     warm_up_s = 2 * half_life_s if settings.warm_up_s is None else settings.warm_up_s

@@ -1,0 +1,198 @@
+"""Backtests: the live signals, and figures that pandas finds as well."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from pair_market import NEXT_OPEN, load_wave, save_pair, trade_session
+from tsdb_trader.api import backtest
+
+SECONDS = 400
+END = NEXT_OPEN + timedelta(seconds=SECONDS)
+SIGNALS = "select pair_id, as_of, event, target, spread, z_score from {} order by as_of, pair_id"
+
+
+def frame(conn: psycopg.Connection, query: str, *arguments: Any) -> pd.DataFrame:
+    cursor = conn.execute(query, arguments)
+    assert cursor.description is not None
+    return pd.DataFrame(cursor.fetchall(), columns=[c.name for c in cursor.description])
+
+
+def test_run_over_a_session_gives_the_live_signals(
+    conn: psycopg.Connection, connect_as: Callable[..., psycopg.Connection]
+) -> None:
+    session = trade_session(conn, SECONDS)
+    summary = backtest.run(connect_as("tsdb_quant"), "pairs", {"session_id": str(session)})
+    live = conn.execute(SIGNALS.format("signal.signals")).fetchall()
+    assert conn.execute(SIGNALS.format("backtest.signals")).fetchall() == live
+    assert summary.trades == 2 * len(live)
+    assert conn.execute("select run_by, trades from backtest.runs").fetchall() == [
+        ("tsdb_quant", summary.trades)
+    ]
+
+
+def test_run_over_quotes_of_the_same_grid_gives_the_live_signals(conn: psycopg.Connection) -> None:
+    trade_session(conn, SECONDS)
+    backtest.run(conn, "pairs", {"source": "quotes"}, NEXT_OPEN, END)
+    live = conn.execute(SIGNALS.format("signal.signals")).fetchall()
+    assert conn.execute(SIGNALS.format("backtest.signals")).fetchall() == live
+
+
+@pytest.mark.parametrize("costs", ["none", "realistic"])
+def test_run_figures_equal_those_of_pandas(conn: psycopg.Connection, costs: str) -> None:
+    session = trade_session(conn, SECONDS)
+    summary = backtest.run(
+        conn, "pairs", {"session_id": str(session), "capital": 50_000}, costs=costs
+    )
+    fills = frame(conn, "select * from backtest.executions order by execution_id")
+    quotes = frame(
+        conn,
+        """select as_of, instrument_id, bid_price / 1e4::float8 as bid, ask_price / 1e4::float8 as ask
+           from market.batch_quotes order by as_of""",
+    )
+    for column in ("quantity", "price", "fee"):
+        fills[column] = fills[column].astype(float)
+    fills["signed"] = np.where(fills.side == "buy", 1, -1) * fills.quantity
+    bids = quotes.pivot(index="as_of", columns="instrument_id", values="bid").ffill()
+    asks = quotes.pivot(index="as_of", columns="instrument_id", values="ask").ffill()
+    mids = (bids + asks) / 2
+    expected_price = [
+        (asks if f.signed > 0 else bids).at[f.ts, f.instrument_id]
+        if costs == "realistic"
+        else mids.at[f.ts, f.instrument_id]
+        for f in fills.itertuples()
+    ]
+    np.testing.assert_allclose(fills.price, expected_price, rtol=1e-12)
+
+    held = fills.pivot_table(index="ts", columns="instrument_id", values="signed", aggfunc="sum")
+    positions = held.reindex(mids.index).fillna(0).cumsum()
+    paid = (fills.signed * fills.price + fills.fee).groupby(fills.ts).sum()
+    cash = -paid.reindex(mids.index).fillna(0).cumsum()
+    equity = (positions * mids).sum(axis=1) + cash
+    stored = frame(conn, "select as_of, equity from backtest.equity order by as_of")
+    np.testing.assert_allclose(stored.equity, equity, atol=1e-6)
+
+    minutes = equity.resample("1min", closed="right", label="right").last().diff().dropna()
+    sharpe = minutes.mean() / minutes.std() * math.sqrt(252 * 390)
+    account = 50_000 + equity
+    drawdown = (1 - account / np.maximum(account.cummax(), 50_000)).max()
+    assert summary.sharpe == pytest.approx(sharpe, rel=1e-6)
+    assert summary.max_drawdown == pytest.approx(drawdown, rel=1e-6)
+    assert summary.total_return == pytest.approx(equity.iloc[-1] / 50_000, rel=1e-6)
+    assert summary.turnover == pytest.approx((fills.quantity * fills.price).sum() / 50_000)
+    at_mid = [mids.at[f.ts, f.instrument_id] for f in fills.itertuples()]
+    slippage = (fills.signed * (fills.price - at_mid)).sum()
+    assert summary.costs == pytest.approx(fills.fee.sum() + slippage, abs=1e-6)
+    assert (summary.costs > 0) == (costs == "realistic")
+
+
+def test_run_over_bars_pays_half_the_assumed_spread(conn: psycopg.Connection) -> None:
+    load_wave(conn, NEXT_OPEN, SECONDS)
+    save_pair(conn)
+    conn.execute("update market.sources set kind = 'trades'")
+    conn.execute(
+        """insert into market._trades (ts, recv_ts, seq, price, size, instrument_id, source_id,
+               feed_id, ns, flags)
+           select %s + (ts - %s) * 60, recv_ts, seq, (bid_price + ask_price) / 2, 100, instrument_id,
+               source_id, feed_id, 0, 0
+           from market._quotes""",
+        (NEXT_OPEN, NEXT_OPEN),
+    )
+    conn.execute("select market.refresh_rollups()")
+    summary = backtest.run(
+        conn,
+        "pairs",
+        {"source": "bars", "half_life_s": 3600, "warm_up_s": 1200, "max_gap_s": 3600},
+        NEXT_OPEN,
+        NEXT_OPEN + timedelta(minutes=SECONDS),
+    )
+    assert summary.trades > 4
+    off = frame(
+        conn,
+        """select x.side, x.price / b.close::numeric - 1 as share from backtest.executions x
+           join market.bars_1m b on b.instrument_id = x.instrument_id
+               and b.bucket = x.ts - interval '1 minute'""",
+    )
+    assert len(off) > 0
+    expected = np.where(off.side == "buy", 0.0002, -0.0002)
+    np.testing.assert_allclose(off.share.astype(float), expected, atol=1e-9)
+
+
+def test_run_override_changes_every_pair(conn: psycopg.Connection) -> None:
+    session = trade_session(conn, SECONDS)
+    few = backtest.run(conn, "pairs", {"session_id": str(session), "entry": 3.5})
+    many = backtest.run(conn, "pairs", {"session_id": str(session), "entry": 1.5})
+    assert few.trades < many.trades
+
+
+def test_run_without_a_trade_has_no_sharpe(conn: psycopg.Connection) -> None:
+    session = trade_session(conn, 30)
+    summary = backtest.run(
+        conn, "pairs", {"session_id": str(session), "entry": 100, "stop": 1000, "exit": 1}
+    )
+    assert (summary.trades, summary.total_return, summary.sharpe) == (0, 0, None)
+    assert (summary.max_drawdown, summary.costs) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "parameters", "costs", "state", "message"),
+    [
+        ("pears", {}, "none", "TT002", "use pairs"),
+        ("pairs", {}, "free", "TT002", "use none, realistic"),
+        ("pairs", {"entyr": 2}, "none", "TT001", 'unknown parameter "entyr": use source'),
+        ("pairs", {"source": "ticks"}, "none", "TT001", "use session, quotes or bars"),
+        ("pairs", {"source": "session"}, "none", "TT001", "session_id"),
+        ("pairs", {"session_id": "x"}, "none", "TT001", "cannot be read"),
+        ("pairs", {"feed": "nope"}, "none", "TT002", "one of: test"),
+        ("pairs", {"pairs": [99]}, "none", "TT002", "pair 99 does not exist"),
+        ("pairs", {"pairs": "all"}, "none", "TT001", "cannot be read"),
+        ("pairs", {"grid": "soon"}, "none", "TT001", "cannot be read"),
+        ("pairs", {"source": "bars", "grid": "90 seconds"}, "none", "TT001", "whole minutes"),
+        ("pairs", {"capital": 0}, "none", "TT001", "capital"),
+        ("pairs", {"entry": 0.1}, "none", "TT001", "exit < entry"),
+    ],
+)
+def test_run_wrong_input_names_what_is_allowed(
+    conn: psycopg.Connection,
+    strategy: str,
+    parameters: dict[str, Any],
+    costs: str,
+    state: str,
+    message: str,
+) -> None:
+    load_wave(conn, NEXT_OPEN, 10)
+    save_pair(conn)
+    with pytest.raises(psycopg.Error, match=message) as caught:
+        conn.execute(
+            "select backtest.run(%s, %s, %s, %s, %s)",
+            (strategy, Jsonb(parameters), NEXT_OPEN, END, costs),
+        )
+    assert caught.value.sqlstate == state
+    assert conn.execute("select count(*) from backtest.runs").fetchone() == (0,)
+
+
+def test_run_pair_calibrated_on_the_future_needs_in_sample(conn: psycopg.Connection) -> None:
+    load_wave(conn, NEXT_OPEN, 60)
+    pair = save_pair(conn, calibrated=(NEXT_OPEN, END))
+    with pytest.raises(psycopg.Error, match="in_sample"):
+        conn.execute(
+            "select backtest.run('pairs', %s, %s, %s)", (Jsonb({"pairs": [pair]}), NEXT_OPEN, END)
+        )
+    backtest.run(conn, "pairs", {"pairs": [pair], "in_sample": True}, NEXT_OPEN, END)
+
+
+def test_run_other_roles_may_not(
+    conn: psycopg.Connection, connect_as: Callable[..., psycopg.Connection]
+) -> None:
+    for role in ("tsdb_readonly", "tsdb_venue"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connect_as(role).execute("select backtest.run('pairs')")
