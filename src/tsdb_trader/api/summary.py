@@ -134,6 +134,11 @@ def check_invariants(conn: Connection, session_id: UUID) -> list[Invariant]:
     return cur.execute("select * from ops.check_invariants(%s)", (session_id,)).fetchall()
 
 
+def lineage_query(session_id: UUID) -> str:
+    """Return a query to start from: the first executions with all that led to them."""
+    return f"select * from oms.lineage where session_id = '{session_id}' limit 5"  # noqa: S608
+
+
 def _positions(conn: Connection, session_id: UUID) -> list[Position]:
     cur = conn.cursor(row_factory=class_row(Position))
     return cur.execute(

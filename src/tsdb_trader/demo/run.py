@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from tsdb_trader.clock import Clock, SystemClock
 from tsdb_trader.config import settings
 from tsdb_trader.db import Connection
 from tsdb_trader.demo import data, report
-from tsdb_trader.demo.progress import NEW_YORK, Steps
+from tsdb_trader.demo.progress import NEW_YORK, Steps, Track
 from tsdb_trader.errors import InvariantError
 from tsdb_trader.workers.stopping import Stop, install_signals
 from tsdb_trader.workers.supervisor import Supervisor, only_one
@@ -45,40 +45,41 @@ def run(options: Options, clock: Clock | None = None) -> None:
     TraderError
         Something else is wrong that the user can act on.
     """
-    clock = clock or SystemClock()
     home = settings().home
     (home / "logs").mkdir(parents=True, exist_ok=True)
     steps = Steps(to_stderr=options.as_json)
     with (home / "logs" / "demo.log").open("a") as log, only_one(home):
         logs.configure(settings().log_level, log, worker="demo")
+        if options.window is not None:
+            # A typing error is told before minutes of loading; the day does not matter yet.
+            data.parse_window(options.window, date.min)
         url = _prepare(steps)
         with db.connect(url, autocommit=True, application_name="tsdb-trader demo") as conn:
             days = _ticks(conn, options.folder, home, steps)
             data.calibrate(conn, days, steps)
             window = _window(options, days)
-            session_id = _open(conn, days, window)
-            steps.say(
-                f"trading {_local(window[0])} to {_local(window[1]):%H:%M} New York"
-                f" in session {session_id} ..."
-            )
-            try:
-                _trade(conn, session_id, window, steps, clock)
-            except BaseException:
-                # Left open, it would be replayed beside the next one.
-                sessions.close_session(conn, session_id, "failed")
-                raise
+            session_id = _trade(conn, days, window, steps, clock or SystemClock())
             found = summary.summary(conn, session_id)
             steps.say("checking the invariants ...")
             invariants = summary.check_invariants(conn, session_id)
-    psql = _psql(session_id)
-    if options.as_json:
-        print(json.dumps(report.as_json(session_id, found, invariants, psql), default=str))
-    else:
-        for line in report.lines(found, invariants, psql):
-            print(line)
+    _print(session_id, found, invariants, options.as_json)
     wrong = report.verdict(found, invariants)
     if wrong is not None:
         raise InvariantError(wrong)
+
+
+def _print(
+    session_id: UUID,
+    found: summary.Summary,
+    invariants: list[summary.Invariant],
+    as_json: bool,
+) -> None:
+    psql = _psql(session_id)
+    if as_json:
+        print(json.dumps(report.as_json(session_id, found, invariants, psql), default=str))
+        return
+    for line in report.lines(found, invariants, psql):
+        print(line)
 
 
 def _prepare(steps: Steps) -> str:
@@ -123,24 +124,42 @@ def _open(conn: Connection, days: data.Days, window: data.Window) -> UUID:
 
 
 def _trade(
-    conn: Connection, session_id: UUID, window: data.Window, steps: Steps, clock: Clock
+    conn: Connection, days: data.Days, window: data.Window, steps: Steps, clock: Clock
+) -> UUID:
+    """Trade a new session to its end."""
+    session_id = _open(conn, days, window)
+    try:
+        steps.say(
+            f"trading {_local(window[0])} to {_local(window[1]):%H:%M} New York"
+            f" in session {session_id} ..."
+        )
+        with _workers() as supervisor, steps.session(*window) as track:
+            _watch(conn, session_id, supervisor, track, clock)
+    except BaseException:
+        # Left open, it would be replayed beside the next one.
+        sessions.close_session(conn, session_id, "failed")
+        raise
+    return session_id
+
+
+def _watch(
+    conn: Connection, session_id: UUID, supervisor: Supervisor, track: Track, clock: Clock
 ) -> None:
-    """Run the workers until the session is closed."""
+    """Show progress until the session is closed."""
     stop = Stop()
     install_signals(stop)
-    with _workers() as supervisor, steps.session(*window) as track:
-        moved_at, last = clock.monotonic(), None
-        while not stop.is_set():
-            supervisor.tick()
-            session = sessions.session(conn, session_id)
-            if session is None or session.status != "open":
-                return
-            now = clock.monotonic()
-            if session.as_of is not None and session.as_of != last:
-                moved_at, last = now, session.as_of
-                track.at(session.as_of, _note(conn, session_id))
-            _give_up_if_stuck(supervisor, now - moved_at)
-            stop.wait(0.2)
+    moved_at, last = clock.monotonic(), None
+    while not stop.is_set():
+        supervisor.tick()
+        session = sessions.session(conn, session_id)
+        if session is None or session.status != "open":
+            return
+        now = clock.monotonic()
+        if session.as_of is not None and session.as_of != last:
+            moved_at, last = now, session.as_of
+            track.at(session.as_of, _note(conn, session_id))
+        _give_up_if_stuck(supervisor, now - moved_at)
+        stop.wait(0.2)
     raise KeyboardInterrupt
 
 
@@ -175,7 +194,7 @@ def _local(instant: datetime) -> datetime:
 
 
 def _psql(session_id: UUID) -> str:
-    query = f"select * from oms.lineage where session_id = '{session_id}' limit 5"  # noqa: S608
+    query = summary.lineage_query(session_id)
     if settings().database_url is None:
         return f'tsdb-trader db psql -- -xc "{query}"'
     return f'psql "$TSDB_TRADER_DATABASE_URL" -xc "{query}"'
