@@ -1,0 +1,143 @@
+"""The recovery gate: open only on a live connection with nothing unanswered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from tsdb_trader.fix.recovery import Ask, Gate
+from tsdb_trader.model import Question, Report
+
+
+class Clock:
+    """A clock that stands still until told."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def now(self) -> datetime:
+        return datetime(2024, 1, 2, tzinfo=UTC)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+def question(number: int) -> Question:
+    return Question(number, f"P-{number}", UUID(int=1), "IBM", "buy", "unknown")
+
+
+def answer(number: int, request_id: str | None = None, exec_type: str = "status") -> Report:
+    return Report("8", exec_type, "new", f"P-{number}", ord_status_req_id=request_id)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def gate(clock: Clock) -> Gate:
+    return Gate(clock, "run", timeout_s=5.0, window=2)
+
+
+def asked(gate: Gate) -> Ask:
+    ask = gate.next_ask()
+    assert ask is not None
+    return ask
+
+
+def test_gate_before_the_list_is_shut(gate: Gate) -> None:
+    gate.connected()
+    assert gate.needs_list()
+    assert not gate.is_open
+
+
+def test_gate_with_nothing_in_doubt_opens_with_the_connection(gate: Gate) -> None:
+    gate.load(gate.generation, [])
+    assert not gate.is_open
+    gate.connected()
+    assert gate.is_open
+
+
+def test_gate_opens_with_the_last_answer(gate: Gate) -> None:
+    gate.load(gate.generation, [question(1), question(2), question(3)])
+    assert gate.next_ask() is None
+    gate.connected()
+    first, second = asked(gate), asked(gate)
+    assert gate.next_ask() is None
+    assert not gate.answered(first.request_id)
+    third = asked(gate)
+    assert not gate.answered(second.request_id)
+    assert gate.answered(third.request_id)
+    assert gate.is_open
+
+
+def test_gate_after_a_lost_connection_needs_a_new_list(gate: Gate) -> None:
+    gate.load(gate.generation, [])
+    gate.connected()
+    gate.disconnected()
+    gate.connected()
+    assert gate.needs_list()
+    assert not gate.is_open
+
+
+def test_list_taken_before_a_connection_was_lost_is_ignored(gate: Gate) -> None:
+    generation = gate.generation
+    gate.disconnected()
+    gate.load(generation, [])
+    gate.connected()
+    assert gate.needs_list()
+    assert not gate.is_open
+
+
+def test_answer_that_comes_after_the_connection_was_lost_does_not_count(gate: Gate) -> None:
+    gate.load(gate.generation, [question(1)])
+    gate.connected()
+    late = asked(gate)
+    gate.disconnected()
+    gate.load(gate.generation, [question(1)])
+    gate.connected()
+    asked(gate)
+    assert gate.matches(answer(1, late.request_id), False) is None
+    assert not gate.answered(late.request_id)
+
+
+def test_question_unanswered_is_taken_back_and_asked_under_a_new_id(
+    gate: Gate, clock: Clock
+) -> None:
+    gate.load(gate.generation, [question(1)])
+    gate.connected()
+    first = asked(gate)
+    clock.seconds += 4.9
+    assert gate.overdue() == []
+    clock.seconds += 0.1
+    assert gate.overdue() == [first]
+    assert not gate.is_open
+    assert asked(gate).request_id != first.request_id
+
+
+@pytest.mark.parametrize(
+    ("report", "duplicate", "counts"),
+    [
+        (answer(1, "run-1"), False, True),
+        (answer(1, "run-1"), True, True),
+        (answer(1, "dead-1"), False, False),
+        (answer(1), False, True),
+        (answer(1), True, False),
+        (answer(2), False, False),
+        (answer(1, exec_type="trade"), False, False),
+        (answer(1, exec_type="rejected"), False, False),
+        (Report("8", "status", "new", "C-9", "P-1"), False, True),
+        (Report("8", "rejected", "rejected", "P-1", ord_rej_reason="unknown_order"), False, True),
+        (Report("9", None, "new", "P-1"), False, False),
+    ],
+)
+def test_report_counts_as_an_answer_only_when_it_is_one(
+    gate: Gate, report: Report, duplicate: bool, counts: bool
+) -> None:
+    gate.load(gate.generation, [question(1)])
+    gate.connected()
+    asked(gate)
+    assert (gate.matches(report, duplicate) is not None) == counts
