@@ -64,8 +64,10 @@ begin
     ),
     due as materialized (
         select t.pair_id, t.batch_no, t.as_of, t.state, t.quote_batch_a, t.quote_batch_b,
-               p.strategy_id, p.instrument_a, p.instrument_b
-        from states t join signal.pairs p on p.pair_id = t.pair_id
+               b.batch_id, p.strategy_id, p.instrument_a, p.instrument_b
+        from states t
+        join signal.pairs p on p.pair_id = t.pair_id
+        join market.batches b on b.session_id = p_session_id and b.batch_no = t.batch_no
         where (t.state).event is not null
     ),
     -- Numbered, so that a signal recorded twice is one too many.
@@ -100,20 +102,15 @@ begin
         where (c.consumption_no, c.pairs_stepped::bigint, c.signals::bigint)
             is distinct from (b.batch_no, coalesce(n.stepped, 0), coalesce(n.signals, 0))
         union all
-        select case when g.signal_id is null then 'missing_signal' else 'extra_signal' end,
+        select case when g.signal_id is null then 'missing_signal'
+                    when d.pair_id is null then 'extra_signal'
+                    else 'differing_signal' end,
                coalesce(d.batch_no, g.batch_no), coalesce(d.pair_id, g.pair_id),
                jsonb_build_object('recorded', to_jsonb(g), 'recomputed', to_jsonb(d.state))
         from due d
         full join live g on g.pair_id = d.pair_id and g.batch_no = d.batch_no and g.copy = 1
-        where g.signal_id is null or d.pair_id is null
-        union all
-        select 'differing_signal', d.batch_no, d.pair_id,
-               jsonb_build_object('recorded', to_jsonb(g), 'recomputed', to_jsonb(d.state))
-        from due d
-        join live g on g.pair_id = d.pair_id and g.batch_no = d.batch_no and g.copy = 1
-        join market.batches b on b.session_id = p_session_id and b.batch_no = d.batch_no
         where (g.as_of, g.strategy_id, g.batch_id, g.event, g.target, g.spread, g.z_score)
-            is distinct from (d.as_of, d.strategy_id, b.batch_id, (d.state).event, (d.state).target,
+            is distinct from (d.as_of, d.strategy_id, d.batch_id, (d.state).event, (d.state).target,
                               (d.state).spread, (d.state).z_score)
         union all
         select 'state', coalesce(l.batch_no, s.batch_no), coalesce(l.pair_id, s.pair_id),

@@ -30,7 +30,8 @@ begin
     end if;
 
     with quotes as materialized (
-        select q.instrument_id, (q.bid_price + q.ask_price) / 2.0::float8 / i.price_unit as mid
+        select q.instrument_id, (q.bid_price + q.ask_price) / 2.0::float8 / i.price_unit as mid,
+               q.ts, q.ns, q.source_id, q.seq
         from market.batch_quotes q join ref.instruments i using (instrument_id)
         where q.batch_id = p_batch_id and q.as_of = v_batch.as_of
     ),
@@ -61,25 +62,27 @@ begin
         order by t.pair_id
         returning signal_id, pair_id
     ),
-    -- A leg without a quote in this batch was decided on its last one: as of this batch, because
-    -- later batches may already be there.
     targeted as (
         insert into signal.targets
             (as_of, signal_id, leg, instrument_id, target_quantity, mid,
              quote_ts, quote_ns, quote_source_id, quote_seq)
         select v_batch.as_of, g.signal_id, l.leg, l.instrument_id, l.quantity, l.mid,
-               q.ts, q.ns, q.source_id, q.seq
+               coalesce(n.ts, q.ts), coalesce(n.ns, q.ns), coalesce(n.source_id, q.source_id), coalesce(n.seq, q.seq)
         from signalled g
         join stepped t using (pair_id)
         cross join lateral (values
             (1::smallint, t.instrument_a, (t.state).quantity_a, (t.state).mid_a),
             (2::smallint, t.instrument_b, (t.state).quantity_b, (t.state).mid_b)
         ) l (leg, instrument_id, quantity, mid)
-        cross join lateral (
+        left join quotes n on n.instrument_id = l.instrument_id
+        -- A leg without a quote in this batch was decided on its last one: as of this batch, because
+        -- later batches may already be there.
+        left join lateral (
             select q.ts, q.ns, q.source_id, q.seq from market.batch_quotes q
-            where q.session_id = v_batch.session_id and q.instrument_id = l.instrument_id
+            where n.instrument_id is null
+                and q.session_id = v_batch.session_id and q.instrument_id = l.instrument_id
                 and q.as_of <= v_batch.as_of and q.batch_no <= v_batch.batch_no
-            order by q.as_of desc, q.batch_no desc limit 1) q
+            order by q.as_of desc, q.batch_no desc limit 1) q on true
     )
     insert into signal.consumed_batches (session_id, batch_id, consumption_no, pairs_stepped, signals)
     select v_batch.session_id, p_batch_id, v_batch.batch_no,
