@@ -91,18 +91,18 @@ class Rig:
         log = (self.folder / "workers.log").open("ab")
         for kind in kinds:
             command = [str(Path(sys.executable).with_name("tsdb-trader")), "worker", kind]
-            self.workers.append(
-                subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-            )
+            self.workers.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
         with self.connect() as conn:
             for kind in kinds:
                 self.wait(
-                    lambda kind=kind: conn.execute(
-                        "select count(*) from ops.heartbeats where kind = %s and status = 'running' "
-                        "and coalesce(detail->>'gate', 'open') = 'open'",
-                        (kind,),
-                    ).fetchone()
-                    == (1,),
+                    lambda kind=kind: (
+                        conn.execute(
+                            "select count(*) from ops.heartbeats where kind = %s and status = 'running' "
+                            "and coalesce(detail->>'gate', 'open') = 'open'",
+                            (kind,),
+                        ).fetchone()
+                        == (1,)
+                    ),
                     f"worker {kind}",
                 )
 

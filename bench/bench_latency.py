@@ -28,10 +28,9 @@ def main() -> None:
                 took.append(min(arrivals) - committed)
             filled = 2 * (sample + 1)
             r.wait(
-                lambda filled=filled: conn.execute(
-                    "select count(*) from oms.executions"
-                ).fetchone()
-                == (filled,),
+                lambda filled=filled: (
+                    conn.execute("select count(*) from oms.executions").fetchone() == (filled,)
+                ),
                 "the fills",
             )
         commit = percentiles(commits(conn, 1000))
@@ -49,12 +48,21 @@ def main() -> None:
         bare.stop()
         send = percentiles(sent)
         path = percentiles(took)
-    print(f"quote committed to order at the counterparty: p50 {path[0]:.2f} ms, p99 {path[1]:.2f} ms ({SAMPLES} quotes, two orders each)")
-    for name, figure in (("one commit", commit), ("one NOTIFY round trip", notify), ("one bare QuickFIX send", send)):
+    print(
+        f"quote committed to order at the counterparty: p50 {path[0]:.2f} ms, p99 {path[1]:.2f} ms ({SAMPLES} quotes, two orders each)"
+    )
+    for name, figure in (
+        ("one commit", commit),
+        ("one NOTIFY round trip", notify),
+        ("one bare QuickFIX send", send),
+    ):
         print(f"  {name}: p50 {figure[0]:.2f} ms, p99 {figure[1]:.2f} ms")
     limit = [commit[i] + notify[i] + send[i] for i in (0, 1)]
     print(f"limit (their sum): p50 {limit[0]:.2f} ms, p99 {limit[1]:.2f} ms")
-    print(f"ratio: p50 {path[0] / limit[0]:.2f}, p99 {path[1] / limit[1]:.2f} (aim: p50 3 or less)", flush=True)
+    print(
+        f"ratio: p50 {path[0] / limit[0]:.2f}, p99 {path[1] / limit[1]:.2f} (aim: p50 3 or less)",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

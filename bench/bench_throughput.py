@@ -13,9 +13,10 @@ import threading
 import time
 import uuid
 
+from psycopg.types.json import Jsonb
+
 from _bare import Initiator, commits
 from _rig import Counterparty, Market, Rig, rig
-from psycopg.types.json import Jsonb
 
 ORDERS = 3000
 
@@ -64,6 +65,8 @@ def limit(r: Rig) -> float:
     bare = Counterparty(r.folder / "bare")
     initiator = Initiator(bare.port, r.folder / "bare_initiator")
     rates: dict[str, float] = {}
+    with r.connect() as conn:
+        commits(conn, 100)
 
     def commit(name: str) -> None:
         with r.connect() as conn:

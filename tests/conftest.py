@@ -87,5 +87,3 @@ def role_url(server: embedded.Server, database: str) -> Callable[[str | None], s
     """Return a function that gives a role's URL of the test's database."""
     name = str(psycopg.conninfo.conninfo_to_dict(database)["dbname"])
     return lambda role=None: server.url(role, database=name)
-
-

@@ -153,8 +153,6 @@ def check_current(url: str | None = None) -> None:
             if row and row[0]
             else {}
         )
-    ours = {
-        p: hashlib.sha256((root() / "sql" / p).read_bytes()).hexdigest() for p in manifest()
-    }
+    ours = {p: hashlib.sha256((root() / "sql" / p).read_bytes()).hexdigest() for p in manifest()}
     if known != ours:
         raise SchemaError("the database is not at this program's schema: run `tsdb-trader migrate`")

@@ -6,6 +6,7 @@ import threading
 import uuid
 
 import psycopg
+
 from factories import Venue, open_session, order, set_quote, submit
 
 

@@ -54,7 +54,9 @@ def test_every_file_can_be_applied_again(conn):
 def test_functions_and_views_in_the_database_are_declared_in_a_file(conn):
     text = sql_text()
     declared = set(
-        re.findall(r"create (?:or replace )?(?:function|procedure|view|aggregate)\s+([a-z_.0-9]+)", text)
+        re.findall(
+            r"create (?:or replace )?(?:function|procedure|view|aggregate)\s+([a-z_.0-9]+)", text
+        )
     )
     in_database = {
         name
@@ -75,7 +77,9 @@ def test_functions_and_views_in_the_database_are_declared_in_a_file(conn):
         name
         for (name,) in conn.execute("select 'market.' || rollup from market.rollups").fetchall()
     }
-    assert {n for n in in_database - declared if n not in rollups and not is_rollup_part(n)} == set()
+    assert {
+        n for n in in_database - declared if n not in rollups and not is_rollup_part(n)
+    } == set()
 
 
 def is_rollup_part(name: str) -> bool:
@@ -174,7 +178,9 @@ def test_newer_database_is_refused(database, conn):
         schema.migrate(database)
 
 
-def test_failed_migration_leaves_the_database_as_it_was(server, template, database, tmp_path, monkeypatch):
+def test_failed_migration_leaves_the_database_as_it_was(
+    server, template, database, tmp_path, monkeypatch
+):
     folder = tmp_path / "copy"
     real = schema.root()
     (folder / "sql").mkdir(parents=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from factories import AS_OF, Venue, open_session, order, set_quote, submit
 
 
@@ -117,9 +118,7 @@ def test_submit_unusable_order_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize("spec", ["3", '"buy"', "null", "[]"])
 def test_submit_not_an_object_is_refused(conn, spec):
     with pytest.raises(psycopg.Error) as caught:
-        conn.execute(
-            "select * from oms.submit_order(%s::jsonb, gen_random_uuid(), now())", (spec,)
-        )
+        conn.execute("select * from oms.submit_order(%s::jsonb, gen_random_uuid(), now())", (spec,))
     assert caught.value.sqlstate == "TT001"
 
 
@@ -304,11 +303,15 @@ def test_fill_while_cancel_is_pending_keeps_it_pending(conn, order_id):
 
 def test_transition_not_listed_is_refused_by_the_table(conn, order_id):
     with pytest.raises(psycopg.Error) as caught:
-        conn.execute("update oms.orders set status = 'done_for_day' where order_id = %s", (order_id,))
+        conn.execute(
+            "update oms.orders set status = 'done_for_day' where order_id = %s", (order_id,)
+        )
     assert caught.value.sqlstate == "TT004"
 
 
-@pytest.mark.parametrize("statement", ["update oms.order_events set kind = 'x'", "delete from oms.order_events"])
+@pytest.mark.parametrize(
+    "statement", ["update oms.order_events set kind = 'x'", "delete from oms.order_events"]
+)
 def test_history_cannot_be_changed(conn, order_id, statement):
     with pytest.raises(psycopg.Error, match="append-only"):
         conn.execute(statement)
@@ -352,7 +355,10 @@ def test_recovery_venue_has_filled_more_than_we_know_is_a_break_until_executions
     assert venue.status("filled", cum_qty="100")[1] == "unknown"
     assert one(conn, "select kind from oms.breaks where resolved_at is null") is not None
     assert venue.fill(100)[1] == "filled"
-    assert one(conn, "select count(*) from oms.breaks where kind = 'quantity' and resolved_at is null") == 0
+    assert (
+        one(conn, "select count(*) from oms.breaks where kind = 'quantity' and resolved_at is null")
+        == 0
+    )
 
 
 def _sent(conn: psycopg.Connection, kind: str) -> Any:

@@ -7,14 +7,13 @@ from decimal import Decimal
 from fractions import Fraction
 
 import psycopg
-from factories import open_session, order, set_quote, submit, Venue
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from factories import Venue, open_session, order, set_quote, submit
+
 fills = st.lists(
-    st.tuples(
-        st.integers(-500, 500).filter(bool), st.decimals("0.01", "999.99", places=2)
-    ),
+    st.tuples(st.integers(-500, 500).filter(bool), st.decimals("0.01", "999.99", places=2)),
     min_size=1,
     max_size=12,
 )

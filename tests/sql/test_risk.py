@@ -8,8 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from factories import AS_OF, Venue, add_instrument, open_session, order, set_quote, submit
 from psycopg.types.json import Jsonb
+
+from factories import AS_OF, Venue, add_instrument, open_session, order, set_quote, submit
 
 
 @pytest.fixture
@@ -20,9 +21,7 @@ def session(conn: psycopg.Connection) -> uuid.UUID:
 
 
 def limit(conn: psycopg.Connection, control: str, value: Any, **scope: str) -> None:
-    conn.execute(
-        "select risk.set_limit(%s, %s, %s, 'test')", (control, Jsonb(scope), value)
-    )
+    conn.execute("select risk.set_limit(%s, %s, %s, 'test')", (control, Jsonb(scope), value))
 
 
 def denied_by(conn: psycopg.Connection, spec: dict[str, Any], as_of: Any = AS_OF) -> list[str]:
@@ -48,16 +47,32 @@ def denied_by(conn: psycopg.Connection, spec: dict[str, Any], as_of: Any = AS_OF
     [
         ("order_quantity", 100, {}, {"quantity": "101"}),
         ("order_value", "10001", {}, {"limit_price": "100.02"}),
-        ("order_value", "10001", {"order_type": "market", "limit_price": None}, {"quantity": "101"}),
-        ("order_value", "9999", {"side": "sell", "limit_price": "99.5"}, {"side": "sell", "limit_price": "100"}),
+        (
+            "order_value",
+            "10001",
+            {"order_type": "market", "limit_price": None},
+            {"quantity": "101"},
+        ),
+        (
+            "order_value",
+            "9999",
+            {"side": "sell", "limit_price": "99.5"},
+            {"side": "sell", "limit_price": "100"},
+        ),
         ("price_collar", "0.01", {"limit_price": "101"}, {"limit_price": "101.01"}),
         ("price_collar", "0.01", {"limit_price": "99"}, {"limit_price": "98.99"}),
         ("position", 100, {}, {"quantity": "101"}),
-        ("position", 100, {"side": "sell_short", "limit_price": "100"},
-         {"side": "sell_short", "quantity": "101", "limit_price": "100"}),
+        (
+            "position",
+            100,
+            {"side": "sell_short", "limit_price": "100"},
+            {"side": "sell_short", "quantity": "101", "limit_price": "100"},
+        ),
     ],
 )
-def test_limit_at_the_limit_passes_and_one_over_is_denied(conn, session, control, at, passes, fails):
+def test_limit_at_the_limit_passes_and_one_over_is_denied(
+    conn, session, control, at, passes, fails
+):
     limit(conn, control, at)
     over = open_session(conn, "over")
     set_quote(conn, over)
@@ -228,7 +243,9 @@ def test_limits_are_set_by_operators_only(connect_as, role):
         connect_as(role).execute("select risk.set_limit('order_quantity', '{}', 1, 'r')")
 
 
-@pytest.mark.parametrize("table", ["oms.orders", "oms.executions", "risk.limits", "portfolio._positions"])
+@pytest.mark.parametrize(
+    "table", ["oms.orders", "oms.executions", "risk.limits", "portfolio._positions"]
+)
 def test_workers_change_tables_through_functions_only(connect_as, table):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connect_as("worker").execute(f"delete from {table}")

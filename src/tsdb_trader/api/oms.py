@@ -88,9 +88,7 @@ def submit_basket(
     ).fetchall()
 
 
-def cancel_order(
-    conn: Connection, order_id: int, request_id: UUID, as_of: datetime
-) -> Submitted:
+def cancel_order(conn: Connection, order_id: int, request_id: UUID, as_of: datetime) -> Submitted:
     """Ask the venue to cancel an order; idempotent by `request_id`."""
     cur = conn.cursor(row_factory=class_row(Submitted))
     row = cur.execute(
@@ -109,13 +107,11 @@ def submit_signals(conn: Connection, batch_id: int) -> int:
 def pending_actions(conn: Connection, venue: str, limit: int) -> list[PendingAction]:
     """Return what is to be sent to a venue, oldest first."""
     cur = conn.cursor(row_factory=class_row(PendingAction))
-    return cur.execute(
-        "select * from oms.pending_actions(%s, %s)", (venue, limit)
-    ).fetchall()
+    return cur.execute("select * from oms.pending_actions(%s, %s)", (venue, limit)).fetchall()
 
 
 def record_sent(conn: Connection, messages: list[dict[str, Any]]) -> int:
-    """Archive sent messages and mark their actions; keys: ``oms.archive_messages``, ``action_id``."""
+    """Archive sent messages, each with its action_id, and mark the actions sent."""
     row = conn.execute("select oms.record_sent(%s)", (Jsonb(messages),)).fetchone()
     return int(row[0]) if row else 0
 
