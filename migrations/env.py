@@ -6,7 +6,9 @@ from alembic import context
 
 connection = context.config.attributes.get("connection")
 if connection is None:
-    raise SystemExit("run `tsdb-trader migrate`: it brings the connection, the lock and the SQL files")
+    raise SystemExit(
+        "run `tsdb-trader migrate`: it brings the connection, the lock and the SQL files"
+    )
 
 context.configure(connection=connection, version_table_schema="ops")
 with context.begin_transaction():

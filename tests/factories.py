@@ -82,7 +82,7 @@ def submit(
     """Submit an order, or a basket of several."""
     function = "submit_basket" if isinstance(spec, list) else "submit_order"
     return conn.execute(
-        f"select * from oms.{function}(%s, %s, %s)",  # noqa: S608 - one of two names
+        f"select * from oms.{function}(%s, %s, %s)",
         (Jsonb(spec), request_id or uuid.uuid4(), as_of),
     ).fetchall()
 
@@ -163,6 +163,6 @@ class Venue:
             "exec_id": fields.get("exec_id"),
         }
         return self.conn.execute(
-            f"select * from oms.{function}('SIM', %s, %s)",  # noqa: S608 - one of two names
+            f"select * from oms.{function}('SIM', %s, %s)",
             (Jsonb(message), Jsonb(fields)),
         ).fetchone()

@@ -61,7 +61,7 @@ class IsolationError(TraderError):
 
 
 class TransitionError(TraderError):
-    """An order was asked to make a state transition that ``oms.order_transitions`` does not list."""
+    """An order was asked to make a move that ``oms.order_transitions`` does not list."""
 
     sqlstate = "TT004"
 
@@ -89,5 +89,5 @@ _BY_SQLSTATE = {c.sqlstate: c for c in TraderError.__subclasses__() if c.sqlstat
 
 def from_database(error: psycopg.Error) -> TraderError | None:
     """Return our error for a database error of class ``TT``, else None."""
-    kind = _BY_SQLSTATE.get(error.sqlstate)
+    kind = _BY_SQLSTATE.get(error.sqlstate or "")
     return kind(error.diag.message_primary or str(error)) if kind else None

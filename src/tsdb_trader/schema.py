@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
@@ -106,7 +107,7 @@ def _apply_files(raw: db.Connection) -> tuple[int, int]:
             continue
         try:
             raw.execute(text.encode())
-        except db.psycopg.Error as error:
+        except psycopg.Error as error:
             raise SchemaError(f"sql/{path}: {str(error).splitlines()[0]}") from error
         raw.execute(
             "insert into ops.schema_files (path, sha256) values (%s, %s) on conflict (path) "

@@ -124,8 +124,8 @@ def test_submit_not_an_object_is_refused(conn, spec):
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
 def test_order_path_under_other_isolation_is_refused(conn, session, level):
-    with pytest.raises(psycopg.Error) as caught, conn.transaction():
-        conn.execute(f"set transaction isolation level {level}")
+    conn.execute(f"set default_transaction_isolation to '{level}'")
+    with pytest.raises(psycopg.Error) as caught:
         submit(conn, order(session))
     assert caught.value.sqlstate == "TT003"
 

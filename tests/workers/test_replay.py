@@ -9,8 +9,8 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-
 from tests import factories
+
 from tsdb_trader.api import sessions
 from tsdb_trader.errors import InputError
 from tsdb_trader.workers.replay import ReplayWorker, parse_speed
