@@ -15,7 +15,9 @@ begin
     for v_message in select m from jsonb_array_elements(p_messages) m loop
         v_archived := oms._archive(v_message);
         update oms.order_actions
-        set status = 'sent', sent_at = v_archived.recorded_at,
+        set status = 'sent',
+            -- The engine's own time: recording follows a burst of sends.
+            sent_at = coalesce(v_archived.sending_time, v_archived.recorded_at),
             message_id = v_archived.message_id, message_at = v_archived.recorded_at
         where action_id = (v_message->>'action_id')::bigint and status = 'pending';
         v_count := v_count + 1;

@@ -31,7 +31,13 @@ begin
     select * into v_order from oms.orders o where o.order_id = v_order.order_id for update;
     perform oms._compare_quantity(v_order, v_order.cumulative_quantity, v_order.venue_id, p_report);
 
-    if v_not_known and v_order.status = 'unknown' and v_order.cumulative_quantity = 0
+    if v_not_known and exists (
+        select from oms.order_actions a
+        where a.order_id = v_order.order_id and a.kind = 'new' and a.status = 'pending' and a.possible_resend)
+        and v_order.status in ('pending_new', 'pending_cancel') then
+        -- The same answer again: its first application committed, and the caller did not hear of it.
+        null;
+    elsif v_not_known and v_order.status = 'unknown' and v_order.cumulative_quantity = 0
         and v_order.venue_order_id is null then
         update oms.order_actions a set status = 'pending', possible_resend = true
         where a.order_id = v_order.order_id and a.kind = 'new' and a.status <> 'void';
@@ -42,7 +48,7 @@ begin
         or v_order.status = 'unknown' and not v_not_known and v_theirs in ('filled', 'cancelled', 'rejected', 'expired', 'done_for_day')
             and coalesce((p_report->>'cum_qty')::numeric, 0) = v_order.cumulative_quantity then
         -- A cancel of ours that the venue has not carried out goes again: a second one does no harm.
-        update oms.order_actions a set status = 'pending'
+        update oms.order_actions a set status = 'pending', possible_resend = true
         where a.order_id = v_order.order_id and a.kind = 'cancel' and a.status <> 'void'
             and v_theirs in ('pending_new', 'new', 'partially_filled');
         v_cancel_pending := found;

@@ -102,9 +102,7 @@ begin
         select count(*) as positions, count(*) filter (where p.total_pnl is null) as unmarked,
             coalesce(sum(p.total_pnl), 0) as total,
             coalesce(sum(p.realized_pnl + p.unrealized_pnl - p.fees), 0) as parts,
-            -- Marks and average cost are rounded to 12 decimals and more, once per fill.
-            count(*) filter (where
-                abs(p.total_pnl - (p.realized_pnl + p.unrealized_pnl - p.fees)) > 1e-6) as different
+            count(*) filter (where p.total_pnl <> p.realized_pnl + p.unrealized_pnl - p.fees) as different
         from portfolio.pnl p where p.session_id = p_session_id)
     select 'cash + marked positions = realized + unrealized P&L - fees',
         unmarked = 0 and different = 0,

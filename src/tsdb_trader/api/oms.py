@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from tsdb_trader.db import Connection
+from tsdb_trader.model import Action, FixMessage, Question
 
 
 @dataclass(frozen=True)
@@ -21,40 +22,6 @@ class Submitted:
     order_id: int
     status: str
     reasons: list[str]
-
-
-@dataclass(frozen=True)
-class PendingAction:
-    """One message that a gateway has to send."""
-
-    action_id: int
-    kind: str
-    order_id: int
-    cl_ord_id: str
-    orig_cl_ord_id: str | None
-    session_id: UUID
-    account: str
-    symbol: str
-    side: str
-    quantity: Decimal
-    order_type: str
-    limit_price: Decimal | None
-    time_in_force: str
-    possible_resend: bool
-    as_of: datetime
-    status: str
-
-
-@dataclass(frozen=True)
-class InDoubt:
-    """An order that the venue is to be asked about."""
-
-    order_id: int
-    cl_ord_id: str
-    session_id: UUID
-    symbol: str
-    side: str
-    status: str
 
 
 @dataclass(frozen=True)
@@ -104,9 +71,9 @@ def submit_signals(conn: Connection, batch_id: int) -> int:
     return int(row[0]) if row else 0
 
 
-def pending_actions(conn: Connection, venue: str, limit: int) -> list[PendingAction]:
+def pending_actions(conn: Connection, venue: str, limit: int) -> list[Action]:
     """Return what is to be sent to a venue, oldest first."""
-    cur = conn.cursor(row_factory=class_row(PendingAction))
+    cur = conn.cursor(row_factory=class_row(Action))
     return cur.execute("select * from oms.pending_actions(%s, %s)", (venue, limit)).fetchall()
 
 
@@ -145,16 +112,21 @@ def _apply(
     return row
 
 
-def begin_recovery(conn: Connection, venue: str) -> list[InDoubt]:
+def begin_recovery(conn: Connection, venue: str) -> list[Question]:
     """Mark orders in doubt as unknown; return all that the venue is to be asked about."""
-    cur = conn.cursor(row_factory=class_row(InDoubt))
+    cur = conn.cursor(row_factory=class_row(Question))
     return cur.execute("select * from oms.begin_recovery(%s)", (venue,)).fetchall()
 
 
-def archived_seqnums(conn: Connection, fix_session: str, direction: str) -> set[int]:
-    """Return the sequence numbers already archived of a FIX session in one direction."""
+def find_unarchived(
+    conn: Connection, fix_session: str, direction: str, messages: Iterable[FixMessage]
+) -> set[int]:
+    """Return the numbers of the messages that the archive lacks."""
+    keys = [
+        {"seqnum": m.seqnum, "sending_time": m.sending_time and m.sending_time.isoformat()}
+        for m in messages
+    ]
     rows = conn.execute(
-        "select distinct seqnum from oms.fix_messages where fix_session = %s and direction = %s",
-        (fix_session, direction),
+        "select oms.find_unarchived(%s, %s, %s)", (fix_session, direction, Jsonb(keys))
     ).fetchall()
     return {int(row[0]) for row in rows}

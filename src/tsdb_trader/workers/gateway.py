@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from tsdb_trader import db, logs, schema
-from tsdb_trader.api import archive, oms, ops
+from tsdb_trader.api import oms, ops
 from tsdb_trader.clock import Clock, SystemClock
 from tsdb_trader.config import settings
 from tsdb_trader.db import Connection
@@ -27,7 +27,7 @@ from tsdb_trader.fix import codec
 from tsdb_trader.fix.inbound import Inbox
 from tsdb_trader.fix.recovery import Gate
 from tsdb_trader.fix.session import Engine, SessionSettings
-from tsdb_trader.model import Action, FixMessage, Question
+from tsdb_trader.model import FixMessage
 from tsdb_trader.workers.leases import TTL_S, ProcessName
 
 _log = logs.get("gateway")
@@ -203,7 +203,7 @@ class GatewayWorker:
         pending = {a.cl_ord_id: a for a in oms.pending_actions(conn, self._venue, _ALL)}
         added = 0
         for chunk in self._stored():
-            missing = archive.find_unarchived(conn, self._session.fix_session, "out", chunk)
+            missing = oms.find_unarchived(conn, self._session.fix_session, "out", chunk)
             for message in (m for m in chunk if m.seqnum in missing):
                 action = pending.get(message.cl_ord_id or "")
                 if action is not None and message.msg_type != codec.STATUS_REQUEST:
@@ -226,7 +226,7 @@ class GatewayWorker:
         generation = self._gate.generation
         doubtful = oms.begin_recovery(conn, self._venue)
         self._handed.clear()
-        self._gate.load(generation, [Question(**vars(order)) for order in doubtful])
+        self._gate.load(generation, doubtful)
         _log.info("orders to ask about", count=len(doubtful))
 
     def _ask(self, engine: Engine) -> bool:
@@ -248,7 +248,7 @@ class GatewayWorker:
                 continue
             if not (self._permit.valid() and engine.logged_on() and self._gate.is_open):
                 break
-            message = engine.send(codec.encode_action(Action(**vars(row))))
+            message = engine.send(codec.encode_action(row))
             self._hand(row.action_id)
             self._unrecorded.append(message.as_json(action_id=row.action_id))
             handed += 1
