@@ -151,15 +151,27 @@ def test_load_damaged_container_anywhere_stores_nothing(conn, tmp_path):
     assert counts(conn) == (0, 0, 0)
 
 
+def test_load_file_that_changes_meanwhile_is_an_error(conn, tmp_path, monkeypatch):
+    monkeypatch.setattr(loader, "KEPT_BYTES", 0)
+    read = loader.LeanFormat.read
+    contents = iter([b"", b"34200000,1000000,200,0,0,P,1,0\n"])
+    monkeypatch.setattr(loader.LeanFormat, "read", lambda *a: read(*a) + next(contents))
+    with pytest.raises(InputError, match="changed while it was loaded"):
+        loader.load(conn, "lean", [archive(tmp_path, QUOTES)])
+    assert counts(conn) == (0, 0, 0)
+
+
 def test_load_file_of_another_schema_leaves_nothing_of_it(conn, tmp_path):
     archive(tmp_path, QUOTES)
     archive(tmp_path, "a,b\n" * 9, "quote", "zzz")
     with pytest.raises(InputError, match=r"zzz.*not a lean quote tick file"):
         loader.load(conn, "lean", [tmp_path])
-    assert counts(conn) == (5, 0, 0)
-    assert conn.execute("select content from market.sources").fetchall() == [
-        ("ABC/2013-10-07/quotes",)
-    ]
+    assert conn.execute(
+        "select count(*) from market.sources where content like 'ZZZ%'"
+    ).fetchone() == (0,)
+    assert conn.execute("select count(*) from ref.instruments where symbol = 'ZZZ'").fetchone() == (
+        0,
+    )
 
 
 class Killer:

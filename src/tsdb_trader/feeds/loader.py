@@ -24,6 +24,8 @@ from tsdb_trader.feeds.lean import LeanFormat
 FORMATS: dict[str, Callable[[], Format]] = {"lean": LeanFormat}
 CHUNK_ROWS = 200_000
 """Rows of a transaction: large enough that commits cost nothing, small enough to lose little."""
+KEPT_BYTES = 256 << 20
+"""How much unpacked content is kept from hashing to decoding."""
 
 _T = TypeVar("_T")
 
@@ -140,19 +142,22 @@ def load(
     reader = FORMATS[format_name]()
     options = _Options(reader, feed or reader.name, known_only, chunk_rows, progress or Silent())
     files = reader.discover(paths)
-    shas = [hashlib.sha256(reader.read(file)).hexdigest() for file in files]
-    done = market.complete_sources(conn, options.feed, shas)
-    report = Report(options.feed)
-    waiting = [(f, sha) for f, sha in zip(files, shas, strict=True) if (sha, f.content) not in done]
-    prepared = (_prepare(options, file) for file, _ in waiting)
+    contents = _Contents(reader)
+    shas = {file: contents.sha256(file) for file in files}
+    done = market.complete_sources(conn, options.feed, list(shas.values()))
+    # Small files first, so that a file is decoded by the time the one before it is stored.
+    queue = sorted(files, key=lambda file: file.path.stat().st_size)
+    waiting = [file for file in queue if (shas[file], file.content) not in done]
+    prepared = (_prepare(options, file, contents.take(file, shas[file])) for file in waiting)
+    reports: dict[TickFile, FileReport] = {}
     with _ahead(prepared) as results:
-        for place, (file, sha) in enumerate(zip(files, shas, strict=True), 1):
+        for place, file in enumerate(queue, 1):
             options.progress.file(file, place, len(files))
-            if (sha, file.content) in done:
-                report.files.append(_report(file, "already_loaded"))
+            if (shas[file], file.content) in done:
+                reports[file] = _report(file, "already_loaded")
             else:
-                report.files.append(_load_file(conn, options, file, sha, next(results)))
-    return report
+                reports[file] = _load_file(conn, options, file, shas[file], next(results))
+    return Report(options.feed, [reports[file] for file in files])
 
 
 @contextmanager
@@ -175,6 +180,32 @@ def _report(file: TickFile, status: Literal["loaded", "resumed", "already_loaded
     return FileReport(str(file.path), file.kind, file.symbol, file.content, status)
 
 
+class _Contents:
+    """Reads files to hash and again to decode, but unpacks once what fits into the memory."""
+
+    def __init__(self, reader: Format) -> None:
+        self._reader = reader
+        self._kept: dict[TickFile, bytes] = {}
+        self._room = KEPT_BYTES
+
+    def sha256(self, file: TickFile) -> str:
+        """Return the hash of a file's content, and keep the content while there is room."""
+        content = self._reader.read(file)
+        if len(content) <= self._room:
+            self._room -= len(content)
+            self._kept[file] = content
+        return hashlib.sha256(content).hexdigest()
+
+    def take(self, file: TickFile, sha256: str) -> bytes:
+        """Return the content that was hashed."""
+        if (kept := self._kept.pop(file, None)) is not None:
+            return kept
+        content = self._reader.read(file)
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise InputError(f"{file.path}: changed while it was loaded; load it again")
+        return content
+
+
 @dataclass(frozen=True)
 class _Prepared:
     """A decoded file with its first chunk built: all that needs no database."""
@@ -183,8 +214,8 @@ class _Prepared:
     first: tuple[_Chunk, list[pgcopy.Records]]
 
 
-def _prepare(options: _Options, file: TickFile) -> _Prepared:
-    decoded = options.format.decode(file, options.format.read(file))
+def _prepare(options: _Options, file: TickFile, content: bytes) -> _Prepared:
+    decoded = options.format.decode(file, content)
     return _Prepared(decoded, next(_built(decoded, 0, options.chunk_rows)))
 
 

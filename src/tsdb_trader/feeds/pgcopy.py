@@ -64,6 +64,20 @@ class _Layout:
                 fields.append((name, f">i{size}"))
         return np.dtype(fields)
 
+    def template(self, columns: tuple[str, ...]) -> np.void:
+        """Return a record with the lengths of all fields and zeros as values."""
+        dtype = self.dtype(columns)
+        record = np.zeros(1, dtype=dtype)
+        record["fields"] = len(columns)
+        for name in columns:
+            if name in _TEXTS:
+                length = self.widths[_TEXTS.index(name)]
+            else:
+                length = -1 if name in self.nulls else dtype[name].itemsize
+            record[f"{name}_length"] = length
+        found: np.void = record[0]
+        return found
+
 
 def encode(ticks: Ticks, target: Target) -> Iterator[bytes]:
     """Yield the pieces of one binary COPY of the ticks into their base table."""
@@ -94,38 +108,23 @@ def build(ticks: Ticks) -> Iterator[Records]:
     values = _values(ticks)
     texts = [_encoded(ticks.exchange), _encoded(ticks.conditions)]
     for layout, rows in _groups(ticks, [lengths for _, lengths in texts]):
-        dtype = layout.dtype(columns)
-        records = np.empty(len(ticks) if rows is None else len(rows), dtype=dtype)
-        records["fields"] = len(columns)
-        for name in columns:
-            has_value = name in (dtype.names or ())
-            records[f"{name}_length"] = dtype[name].itemsize if has_value else -1
-            if name in _TEXTS:
-                place = _TEXTS.index(name)
-                records[f"{name}_length"] = layout.widths[place]
-                if has_value:
-                    codes = (ticks.exchange, ticks.conditions)[place].codes
-                    lookup = np.array(texts[place][0], dtype=f"S{layout.widths[place]}")
-                    records[name] = lookup[codes if rows is None else codes[rows]]
-            elif has_value:
-                column = values[name]
-                whole = rows is None or isinstance(column, int)
-                records[name] = column if whole else column[rows]  # type: ignore[index]
+        template = layout.template(columns)
+        # One copy of the template per row is much cheaper than setting each constant field.
+        records = np.full(len(ticks) if rows is None else len(rows), template)
+        for name, column in values.items():
+            if name not in layout.nulls:
+                records[name] = column if rows is None else column[rows]
+        for text, width, name in zip(texts, layout.widths, _TEXTS, strict=True):
+            if width:
+                codes = getattr(ticks, name).codes
+                lookup = np.array(text[0], dtype=f"S{width}")
+                records[name] = lookup[codes if rows is None else codes[rows]]
         yield records
 
 
-def _values(ticks: Ticks) -> dict[str, Integers | NDArray[np.int16] | int]:
-    values: dict[str, Integers | NDArray[np.int16] | int] = {
-        "ts": ticks.ts,
-        "recv_ts": ticks.ts,
-        "seq": ticks.seq,
-        "instrument_id": 0,
-        "source_id": 0,
-        "feed_id": 0,
-        "ns": 0,
-        "flags": ticks.flags,
-    }
-    return values | ticks.numbers
+def _values(ticks: Ticks) -> dict[str, Integers | NDArray[np.int16]]:
+    times: dict[str, Integers | NDArray[np.int16]] = {"ts": ticks.ts, "recv_ts": ticks.ts}
+    return times | {"seq": ticks.seq, "flags": ticks.flags} | ticks.numbers
 
 
 def _encoded(text: Text) -> tuple[list[bytes], Integers]:
