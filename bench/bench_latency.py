@@ -33,6 +33,9 @@ def main() -> None:
                 ),
                 "the fills",
             )
+        stages = conn.execute(
+            "select stage, p50_ms, p99_ms from ops.latency where stage_no <= 3 order by stage_no"
+        ).fetchall()
         commit = percentiles(commits(conn, 1000))
         notify = percentiles(notify_round_trips(r.url(), 1000))
         bare = Counterparty(r.folder / "bare")
@@ -51,6 +54,8 @@ def main() -> None:
     print(
         f"quote committed to order at the counterparty: p50 {path[0]:.2f} ms, p99 {path[1]:.2f} ms ({SAMPLES} quotes, two orders each)"
     )
+    for name, p50, p99 in stages:
+        print(f"  of it {name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
     for name, figure in (
         ("one commit", commit),
         ("one NOTIFY round trip", notify),

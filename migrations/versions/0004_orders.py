@@ -76,12 +76,23 @@ create unique index orders_signal_leg_key on oms.orders (signal_id, signal_leg) 
 -- Everything that can still trade: small whatever the history, read by every risk check.
 create index orders_working_idx on oms.orders (session_id, account, instrument_id)
     where status in ('pending_new', 'new', 'partially_filled', 'pending_cancel', 'unknown');
+create index orders_working_pair_idx on oms.orders (session_id, pair_id)
+    where status in ('pending_new', 'new', 'partially_filled', 'unknown') and pair_id is not null;
 create index orders_session_idx on oms.orders (session_id, order_id);
-create index orders_pair_idx on oms.orders (session_id, pair_id, instrument_id) where pair_id is not null;
 comment on table oms.orders is 'Current state of every order, denied ones included. History: oms.order_events.';
-comment on column oms.orders.pair_id is 'The pair whose signal it carries out: what a pair holds is the sum over its orders.';
+comment on column oms.orders.pair_id is 'The pair whose signal it carries out; see oms.pair_holdings.';
 comment on column oms.orders.traded_value is 'Sum of quantity times price over its executions.';
 comment on column oms.orders.as_of is 'Session time of the submission; recorded_at is wall time.';
+
+create table oms.pair_holdings (
+    session_id uuid not null references ops.sessions,
+    pair_id bigint not null,
+    instrument_id integer not null,
+    quantity numeric not null,
+    primary key (session_id, pair_id, instrument_id)
+) with (fillfactor = 50);
+comment on table oms.pair_holdings is
+    'What each pair''s orders have filled, signed: the sum over its orders, kept because every signal needs it.';
 
 create table oms.order_actions (
     action_id bigint generated always as identity primary key,

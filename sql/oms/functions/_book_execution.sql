@@ -38,6 +38,13 @@ begin
     where venue_id = p_venue.venue_id and trade_date = p_trade_date and exec_id = p_report->>'exec_id';
     perform portfolio._book_fill(v_row.session_id, v_row.account, v_row.strategy_id, v_row.instrument_id,
         case v_side when 'buy' then v_quantity else -v_quantity end, v_price, v_fee);
+    if p_order.pair_id is not null then
+        insert into oms.pair_holdings as h (session_id, pair_id, instrument_id, quantity)
+        values (p_order.session_id, p_order.pair_id, p_order.instrument_id,
+            case v_side when 'buy' then v_quantity else -v_quantity end)
+        on conflict (session_id, pair_id, instrument_id) do update
+            set quantity = h.quantity + excluded.quantity;
+    end if;
     perform pg_notify('oms_executions', '');
     return v_row.execution_id;
 end

@@ -5,21 +5,25 @@ returns table (
     action_id bigint, kind text, order_id bigint, cl_ord_id text, orig_cl_ord_id text,
     session_id uuid, account text, symbol text, side text, quantity numeric, order_type text,
     limit_price numeric, time_in_force text, possible_resend boolean, as_of timestamptz, status text)
-language sql
+-- plpgsql, because a function in language sql is planned again at every call.
+language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    select a.action_id, a.kind, a.order_id, a.cl_ord_id, a.orig_cl_ord_id,
-        o.session_id, o.account, i.symbol, o.side, o.quantity, o.order_type,
-        o.limit_price, o.time_in_force, a.possible_resend, o.as_of, o.status
-    from oms.order_actions a
-    join ref.venues v using (venue_id)
-    join oms.orders o using (order_id)
-    join ref.instruments i using (instrument_id)
-    where a.status = 'pending' and v.venue = p_venue and o.status <> 'unknown'
-    order by a.action_id
-    limit p_limit
+begin
+    return query
+        select a.action_id, a.kind, a.order_id, a.cl_ord_id, a.orig_cl_ord_id,
+            o.session_id, o.account, i.symbol, o.side, o.quantity, o.order_type,
+            o.limit_price, o.time_in_force, a.possible_resend, o.as_of, o.status
+        from oms.order_actions a
+        join ref.venues v using (venue_id)
+        join oms.orders o using (order_id)
+        join ref.instruments i using (instrument_id)
+        where a.status = 'pending' and v.venue = p_venue and o.status <> 'unknown'
+        order by a.action_id
+        limit p_limit;
+end
 $$;
 comment on function oms.pending_actions(text, integer) is 'The outbox of a venue, oldest first.';
 grant execute on function oms.pending_actions(text, integer) to tsdb_worker;

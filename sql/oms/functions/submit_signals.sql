@@ -17,10 +17,14 @@ declare
     v_count integer := 0;
     v_session ops.sessions;
     v_offset numeric;
+    v_as_of timestamptz;
 begin
     perform oms._require_read_committed();
     select s.* into v_session from market.batches b join ops.sessions s using (session_id)
     where b.batch_id = p_batch_id;
+    -- Orders are submitted now, in session time: later than their signal when batches have queued up.
+    select as_of into v_as_of from market.batches
+    where session_id = v_session.session_id order by batch_no desc limit 1;
     v_offset := coalesce((v_session.parameters->>'limit_offset_bps')::numeric, 5) / 10000;
     for v_signal in
         select g.signal_id, g.as_of, g.pair_id, sp.account, st.strategy
@@ -40,7 +44,7 @@ begin
         loop
             perform oms.cancel_order(v_working.order_id,
                 md5('cancel ' || v_working.order_id || ' for signal ' || v_signal.signal_id)::uuid,
-                v_signal.as_of);
+                v_as_of);
         end loop;
         -- What is being cancelled counts as gone: counting it as filled could overshoot the target.
         select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
@@ -68,12 +72,11 @@ begin
                     where p.session_id = v_session.session_id and p.account = v_signal.account
                         and p.instrument_id = d.instrument_id), 0) as position
             from (
-                select t.leg, t.instrument_id, t.target_quantity - coalesce((
-                    select sum(case o.side when 'buy' then 1 else -1 end * o.cumulative_quantity)
-                    from oms.orders o
-                    where o.session_id = v_session.session_id and o.pair_id = v_signal.pair_id
-                        and o.instrument_id = t.instrument_id), 0) as delta
+                select t.leg, t.instrument_id, t.target_quantity - coalesce(h.quantity, 0) as delta
                 from signal.targets t
+                left join oms.pair_holdings h
+                    on h.session_id = v_session.session_id and h.pair_id = v_signal.pair_id
+                    and h.instrument_id = t.instrument_id
                 where t.signal_id = v_signal.signal_id and t.as_of = v_signal.as_of) d
             join ref.instruments i using (instrument_id)
             left join market.latest_quotes q
@@ -81,7 +84,7 @@ begin
             where d.delta <> 0) leg;
         if v_basket is not null then
             select v_count + count(*) into v_count
-            from oms.submit_basket(v_basket, md5('signal ' || v_signal.signal_id)::uuid, v_signal.as_of);
+            from oms.submit_basket(v_basket, md5('signal ' || v_signal.signal_id)::uuid, v_as_of);
         end if;
     end loop;
     return v_count;

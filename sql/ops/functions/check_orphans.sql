@@ -24,6 +24,14 @@ as $$
             select from risk.decisions d
             where d.decided_at = o.decided_at and d.decision_id = o.decision_id)
         union all
+        select 'pair holdings that differ from the orders', count(*)
+        from oms.pair_holdings h
+        where h.quantity <> (
+            select sum(case o.side when 'buy' then 1 else -1 end * o.cumulative_quantity)
+            from oms.orders o
+            where o.session_id = h.session_id and o.pair_id = h.pair_id
+                and o.instrument_id = h.instrument_id)
+        union all
         select 'orders without signal', count(*) from oms.orders o
         where o.origin = 'signal' and not exists (
             select from signal.signals g where g.as_of = o.signal_as_of and g.signal_id = o.signal_id)
