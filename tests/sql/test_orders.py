@@ -183,7 +183,7 @@ def test_report_same_exec_id_with_other_content_is_a_break(conn, order_id):
     assert venue.fill(41)[2] is False
     assert one(conn, "select kind from oms.breaks") == "execution_content"
     assert one(conn, "select quantity from portfolio.positions") == 40
-    assert one(conn, "select kind from ops.alerts") == "reconciliation_break"
+    assert one(conn, "select kind from ops.alerts") == "break"
 
 
 def test_report_fill_without_acknowledgement_and_ack_after_fill(conn, order_id):
