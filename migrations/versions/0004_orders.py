@@ -75,7 +75,7 @@ create table oms.orders (
 create unique index orders_signal_leg_key on oms.orders (signal_id, signal_leg) where origin = 'signal';
 -- Everything that can still trade: small whatever the history, read by every risk check.
 create index orders_working_idx on oms.orders (session_id, account, instrument_id)
-    where status in ('pending_new', 'new', 'partially_filled', 'pending_cancel', 'unknown');
+    where status in ('pending_new', 'new', 'partially_filled', 'pending_cancel', 'done_for_day', 'unknown');
 create index orders_working_pair_idx on oms.orders (session_id, pair_id)
     where status in ('pending_new', 'new', 'partially_filled', 'unknown') and pair_id is not null;
 create index orders_session_idx on oms.orders (session_id, order_id);
@@ -384,14 +384,13 @@ insert into oms.order_transitions (from_status, to_status, why) values
     ('pending_cancel', 'partially_filled', 'the cancel was refused, something is filled'),
     ('pending_cancel', 'rejected', 'the venue refused the order itself'),
     ('pending_cancel', 'expired', 'it ended before our cancel'),
-    ('pending_cancel', 'done_for_day', 'the venue stopped working it before our cancel'),
     ('pending_cancel', 'unknown', 'a gateway stopped while the cancel may have been sent'),
     ('unknown', 'pending_new', 'the venue does not know it: it may go again, with PossResend'),
-    ('unknown', 'new', 'the venue has it'),
-    ('unknown', 'partially_filled', 'the venue has it, in part filled'),
+    ('unknown', 'new', 'the venue answered that it has it'),
+    ('unknown', 'partially_filled', 'the venue answered that it has it, in part filled'),
     ('unknown', 'filled', 'the venue filled it'),
     ('unknown', 'rejected', 'the venue had refused it'),
-    ('unknown', 'cancelled', 'the venue had cancelled it'),
+    ('unknown', 'cancelled', 'the venue had cancelled it, or never knew it and we had asked to cancel'),
     ('unknown', 'expired', 'it ended at the venue'),
     ('unknown', 'done_for_day', 'the venue stopped working it today'),
     ('unknown', 'pending_cancel', 'the venue has it and our cancel goes again'),

@@ -71,7 +71,7 @@ begin
         v_status := null;
     end if;
     perform oms._add_event(p_order.order_id, v_exec_type, v_status, v_as_of, v_fill,
-        coalesce((p_report->>'last_px')::numeric, 0), v_execution_id, p_message.message_id,
+        case when v_is_fill then (p_report->>'last_px')::numeric else 0 end, v_execution_id, p_message.message_id,
         jsonb_strip_nulls(jsonb_build_object('exec_id', p_report->>'exec_id', 'text', p_report->>'text',
             'ord_rej_reason', p_report->>'ord_rej_reason')),
         p_report->>'order_id');

@@ -1,6 +1,6 @@
 -- Applies the venue's answer to an OrderStatusRequest. An order in doubt takes the venue's status, or,
--- if the venue does not know it (ord_rej_reason 5, unknown_order), goes again with PossResend. A
--- known order that the venue sees differently becomes a break. Arguments, result and errors as in
+-- if the venue does not know it (ord_rej_reason 5, unknown_order), goes again with PossResend, or
+-- is done with when its cancel was asked for already. A known order that the venue sees differently becomes a break. Arguments, result and errors as in
 -- oms.record_report; an answer about an order we do not know is archived and left.
 create or replace function oms.resolve_status(p_venue text, p_message jsonb, p_report jsonb)
 returns table (order_id bigint, status text, applied boolean)
@@ -38,6 +38,14 @@ begin
         -- The same answer again: its first application committed, and the caller did not hear of it.
         null;
     elsif v_not_known and v_order.status = 'unknown' and v_order.cumulative_quantity = 0
+        and v_order.venue_order_id is null and exists (
+            select from oms.order_actions a
+            where a.order_id = v_order.order_id and a.kind = 'cancel' and a.status <> 'void') then
+        -- Sent again it might trade before its cancel arrives.
+        update oms.order_actions a set status = 'void' where a.order_id = v_order.order_id;
+        perform oms._add_event(v_order.order_id, 'status', 'cancelled', null, p_message_id => v_message.message_id,
+            p_detail => '{"venue": "does not know it"}');
+    elsif v_not_known and v_order.status = 'unknown' and v_order.cumulative_quantity = 0
         and v_order.venue_order_id is null then
         update oms.order_actions a set status = 'pending', possible_resend = true
         where a.order_id = v_order.order_id and a.kind = 'new' and a.status <> 'void';
@@ -50,7 +58,7 @@ begin
         -- A cancel of ours that the venue has not carried out goes again: a second one does no harm.
         update oms.order_actions a set status = 'pending', possible_resend = true
         where a.order_id = v_order.order_id and a.kind = 'cancel' and a.status <> 'void'
-            and v_theirs in ('pending_new', 'new', 'partially_filled');
+            and v_theirs in ('pending_new', 'new', 'partially_filled', 'done_for_day');
         v_cancel_pending := found;
         update oms.order_actions a set status = 'sent', sent_at = coalesce(a.sent_at, v_message.recorded_at)
         where a.order_id = v_order.order_id and a.kind = 'new' and a.status = 'pending';

@@ -55,7 +55,7 @@ begin
             select leaves_quantity as quantity, strategy_id, side from oms.orders
             where session_id = p_order.session_id and account = p_order.account
                 and instrument_id = p_order.instrument_id
-                and status in ('pending_new', 'new', 'partially_filled', 'pending_cancel', 'unknown')
+                and status in ('pending_new', 'new', 'partially_filled', 'pending_cancel', 'done_for_day', 'unknown')
             union all
             select a.quantity, a.strategy_id, a.side from unnest(p_ahead) a
             where a.session_id = p_order.session_id and a.account = p_order.account
