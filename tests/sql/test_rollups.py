@@ -18,6 +18,7 @@ from tsdb_trader import schema
 from tsdb_trader.api import market
 from tsdb_trader.feeds import loader
 from tsdb_trader.feeds.sample import generate
+from tsdb_trader.workers.scheduler import JOBS, run_job
 
 OPEN = datetime(2013, 10, 7, 13, 30, tzinfo=UTC)
 COLUMNS = "instrument_id, bucket, open, high, low, close, volume, trade_count, vwap"
@@ -210,6 +211,67 @@ def test_declaration_that_changed_is_computed_anew(own):
     assert bars(own) == expected(own)
 
 
+@pytest.fixture
+def native(trades: psycopg.Connection) -> psycopg.Connection:
+    """Return trades on a server that keeps rollups itself."""
+    if not is_native(trades):
+        pytest.skip("TimescaleDB does not keep the rollups of this server")
+    # Its own policy would refresh in the middle of a test.
+    trades.execute(
+        "select public.alter_job(job_id, scheduled => false) from timescaledb_information.jobs"
+        " where proc_name = 'policy_refresh_continuous_aggregate'"
+    )
+    return trades
+
+
+def test_bars_of_the_server_are_a_continuous_aggregate_with_a_policy(native):
+    assert native.execute(
+        "select view_name, materialized_only from timescaledb_information.continuous_aggregates"
+        " where view_schema = 'market'"
+    ).fetchall() == [("_bars_1m", False)]
+    assert native.execute(
+        "select count(*) from timescaledb_information.jobs"
+        " where proc_name = 'policy_refresh_continuous_aggregate'"
+    ).fetchone() == (1,)
+
+
+def test_bars_of_the_server_follow_changes_after_a_refresh(native, tmp_path):
+    market.refresh_rollups(native)
+    late = "34230000,990000,500,D,1,0\n"
+    loader.load(native, "lean", [archive(tmp_path, late, "trade", "xyz")])
+    native.execute("update market._trades set price = price + 100 where seq = 1")
+    native.execute("delete from market._trades where seq = 2")
+    market.refresh_rollups(native)
+    assert len(bars(native)) == 3
+    assert bars(native) == expected(native)
+
+
+def test_refresh_of_the_server_up_to_a_time_leaves_later_buckets(native):
+    market.refresh_rollups(native, OPEN + timedelta(minutes=1))
+    native.execute("update market._trades set price = price + 100")
+    assert [row[3] for row in bars(native)] == [100.03, 100.01]
+    market.refresh_rollups(native)
+    assert bars(native) == expected(native)
+
+
+def test_refresh_of_the_server_inside_a_transaction_is_refused(native):
+    with pytest.raises(psycopg.errors.ActiveSqlTransaction), native.transaction():
+        market.refresh_rollups(native)
+
+
+def test_refresh_as_the_scheduler_role_works(trades, connect_as):
+    assert market.refresh_rollups(connect_as("worker")) == (0 if is_native(trades) else 1)
+    assert bars(trades) == expected(trades)
+
+
+def test_refresh_from_the_schedule_is_recorded(trades, role_url):
+    [job] = [j for j in JOBS if j.name == "refresh_rollups"]
+    run_job(role_url("worker"), job)
+    assert trades.execute("select job, succeeded, detail from ops.jobs").fetchall() == [
+        ("refresh_rollups", True, {"refreshed": 0 if is_native(trades) else 1})
+    ]
+
+
 # Both editions. The tests above hold on either; this one compares two servers directly.
 
 
@@ -244,7 +306,16 @@ def test_bars_of_both_editions_have_the_same_columns_and_values(conn, community,
     assert is_native(community)
     assert shown[0] == shown[1]
     market.refresh_rollups(conn)
-    community.execute("call public.refresh_continuous_aggregate('market._bars_1m', null, null)")
+    market.refresh_rollups(community)
     for server in (conn, community):
         rows = server.execute("select * from market.bars_1m order by 1, 2").fetchall()
         assert rows == shown[0][1]
+    late = "34230000,990000,500,D,1,0\n"
+    after = []
+    for server in (conn, community):
+        loader.load(server, "lean", [archive(tmp_path / "late", late, "trade")])
+        server.execute("update market._trades set price = price + 100 where seq % 7 = 0")
+        market.refresh_rollups(server)
+        assert bars(server) == expected(server)
+        after.append(server.execute("select * from market.bars_1m order by 1, 2").fetchall())
+    assert after[0] == after[1] != shown[0][1]

@@ -175,11 +175,17 @@ def batch_digest(conn: Connection, batch_id: int) -> int:
 def refresh_rollups(conn: Connection, until: datetime | None = None) -> int:
     """Materialise what changed in rollups before a time (everything by default).
 
+    Rollups that the server keeps itself are refreshed if the caller owns them, which needs a
+    connection outside of a transaction; for others the server's own policy does it in time.
+
     Returns
     -------
     int
         How many spans of buckets were computed anew; 0 where the server does it by itself.
     """
+    conn.execute(
+        "call market.refresh_native_rollups(coalesce(%s::timestamptz, 'infinity'))", (until,)
+    )
     row = conn.execute(
         "select market.refresh_rollups(coalesce(%s::timestamptz, 'infinity'))", (until,)
     ).fetchone()

@@ -25,6 +25,8 @@ ROLES = (
 _REQUIRED = "timescaledb"
 _OPTIONAL = ("pgtap", "plpgsql_check")
 _TEMPLATE = "template1"
+EMPTY_TEMPLATE = "template0"
+"""Never connected to, so it can always be copied; template1 of a foreign server can be in use."""
 _TEMPLATE_SECONDS = 20.0
 
 UrlOf = Callable[[str], str]

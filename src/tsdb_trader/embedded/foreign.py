@@ -63,7 +63,7 @@ def _set_up(server: Server, passwords: dict[str, str]) -> None:
     with bootstrap.connect(admin_url("postgres")) as conn:
         bootstrap.create_roles(conn, passwords)
     if not bootstrap.database_exists(admin_url, database):
-        bootstrap.create_database(admin_url, database)
+        bootstrap.create_database(admin_url, database, bootstrap.EMPTY_TEMPLATE)
     with bootstrap.connect(admin_url("postgres")) as conn:
         statement = sql.SQL("alter database {} owner to {}")
         conn.execute(statement.format(sql.Identifier(database), sql.Identifier(OWNER)))

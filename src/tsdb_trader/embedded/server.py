@@ -62,8 +62,11 @@ class Server:
         template
             A database that `stop_background_workers` was called on.
         """
-        bootstrap.create_database(self._admin_url, database, template)
-        if self.external is not None:
+        if self.external is None:
+            bootstrap.create_database(self._admin_url, database, template)
+            return
+        bootstrap.create_database(self._admin_url, database, template or bootstrap.EMPTY_TEMPLATE)
+        if template is None:
             self.ensure_extension(database)
 
     def drop_database(self, database: str) -> None:
@@ -75,8 +78,9 @@ class Server:
         bootstrap.freeze(self._admin_url, database)
 
     def _admin_url(self, database: str) -> str:
-        """Return the URL for administration: the superuser's, on a foreign server the owner's."""
-        return self.url(OWNER if self.external is not None else SUPERUSER, database)
+        """Return the URL for administration: the superuser's, or the owner's if that is unknown."""
+        foreign = self.external is not None and external_variable(SUPERUSER) not in os.environ
+        return self.url(OWNER if foreign else SUPERUSER, database)
 
 
 def role_name(role: str | None) -> str:
@@ -96,9 +100,14 @@ def role_name(role: str | None) -> str:
     raise ConfigurationError(f"there is no role {role!r}: choose one of {short}")
 
 
+def external_variable(role: str) -> str:
+    """Return the name of the variable with the URL of `role` on a server that is not ours."""
+    return "TSDB_TRADER_DATABASE_URL_" + role.removeprefix("tsdb_").upper()
+
+
 def _external_url(url: str, role: str, database: str | None) -> str:
     if role != OWNER:
-        variable = "TSDB_TRADER_DATABASE_URL_" + role.removeprefix("tsdb_").upper()
+        variable = external_variable(role)
         if not (found := os.environ.get(variable)):
             raise ConfigurationError(
                 f"TSDB_TRADER_DATABASE_URL is the owner's: set {variable} to the URL of {role}"
