@@ -90,3 +90,41 @@ def test_price_of_a_report_that_fills_nothing_is_not_looked_at(conn, order_id, p
     Venue(conn, order_id).report("new", last_px=price)
     row = conn.execute("select traded_value from oms.orders").fetchone()
     assert row == (0,)
+
+
+def message(conn: psycopg.Connection, kind: str) -> dict[str, Any]:
+    row = conn.execute(
+        "select action_id, cl_ord_id from oms.order_actions where kind = %s", (kind,)
+    ).fetchone()
+    assert row is not None
+    return {
+        "action_id": row[0], "cl_ord_id": row[1], "fix_session": "S", "seqnum": row[0],
+        "msg_type": "D" if kind == "new" else "F", "raw": kind,
+    }  # fmt: skip
+
+
+def actions(conn: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return conn.execute(
+        """select a.kind, a.status, m.raw from oms.order_actions a left join oms.fix_messages m
+           on m.message_id = a.message_id and m.recorded_at = a.message_at order by a.action_id"""
+    ).fetchall()
+
+
+def test_cancel_rejected_before_it_was_recorded_keeps_its_message(conn, order_id):
+    send_all(conn)
+    venue = Venue(conn, order_id)
+    venue.report("new")
+    cancel(conn, order_id)
+    sent = message(conn, "cancel")
+    venue.cancel_reject(sent["cl_ord_id"])
+    conn.execute("select oms.record_sent(%s)", (Jsonb([sent]),))
+    assert actions(conn) == [("new", "sent", "new"), ("cancel", "void", "cancel")]
+
+
+def test_order_in_doubt_found_in_the_store_of_a_dead_gateway_keeps_its_message(conn, order_id):
+    conn.execute("select * from oms.begin_recovery('SIM')")
+    sent = message(conn, "new")
+    assert conn.execute("select oms.archive_messages(%s)", (Jsonb([sent]),)).fetchone() == (1,)
+    assert actions(conn) == [("new", "pending", "new")]
+    Venue(conn, order_id).status("new")
+    assert actions(conn) == [("new", "sent", "new")]
