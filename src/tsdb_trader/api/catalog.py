@@ -44,6 +44,13 @@ class Function:
     comment: str | None
 
 
+def controls(conn: Connection) -> list[tuple[str, str, str]]:
+    """Return (code, unit, description) of the pre-trade controls, as they are reported."""
+    return conn.execute(
+        "select control, unit, description from risk.controls order by control"
+    ).fetchall()
+
+
 def schema_comments(conn: Connection) -> dict[str, str | None]:
     """Return the comment of each of our schemas that exists."""
     rows = conn.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from tsdb_trader.api.catalog import Function, Relation
+    from tsdb_trader.db import Connection
 
 
 def docs(
@@ -18,13 +19,10 @@ def docs(
 ) -> None:
     """Write the reference of the SQL interface; the same database gives the same file."""
     from tsdb_trader import db
-    from tsdb_trader.api import catalog
     from tsdb_trader.errors import SchemaError
 
     with db.connect(application_name="tsdb-trader docs") as conn:
-        text = render(
-            catalog.schema_comments(conn), catalog.relations(conn), catalog.functions(conn)
-        )
+        text = reference(conn)
     if check:
         if not output.is_file() or output.read_text() != text:
             raise SchemaError(f"{output} is not what the database says: run `tsdb-trader docs`")
@@ -34,18 +32,39 @@ def docs(
     typer.echo(f"wrote {output}")
 
 
-def render(
-    schemas: dict[str, str | None], relations: list[Relation], functions: list[Function]
-) -> str:
+def reference(conn: Connection) -> str:
     """Return the reference as Markdown."""
-    from tsdb_trader.api.catalog import SCHEMAS
+    from tsdb_trader import errors
+    from tsdb_trader.api import catalog
 
+    schemas = catalog.schema_comments(conn)
+    relations = catalog.relations(conn)
+    functions = catalog.functions(conn)
     parts = [
         "# SQL interface",
         "Written by `tsdb-trader docs` from the comments in the database: change those, not this "
         "file. Names with a leading underscore are private and left out.",
     ]
-    for schema in SCHEMAS:
+    parts.append(
+        _table(
+            "## Errors\n\nRaised by the functions, each with one line that says what to do.",
+            ("SQLSTATE", "meaning"),
+            sorted(
+                (kind.sqlstate, (kind.__doc__ or "").splitlines()[0])
+                for kind in errors.TraderError.__subclasses__()
+                if kind.sqlstate
+            ),
+        )
+    )
+    parts.append(
+        _table(
+            "## Pre-trade controls\n\nThe codes in `risk.checks`, `oms.orders.reasons` and "
+            "`risk.set_limit`. A control with a unit needs a limit, and denies without one.",
+            ("control", "unit", "what it checks"),
+            catalog.controls(conn),
+        )
+    )
+    for schema in catalog.SCHEMAS:
         own = [r for r in relations if r.schema == schema]
         calls = [f for f in functions if f.schema == schema]
         if not own and not calls:
@@ -57,15 +76,16 @@ def render(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _relation(relation: Relation) -> str:
-    def rows() -> Iterator[str]:
-        yield "| column | type | |"
-        yield "|---|---|---|"
-        for name, kind, comment in relation.columns:
-            yield f"| {name} | {kind} | {_cell(comment)} |"
+def _table(head: str, columns: Sequence[str], rows: Iterable[Sequence[str | None]]) -> str:
+    lines = [columns, ["---"] * len(columns), *([_cell(c) for c in row] for row in rows)]
+    return head + "\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
+
+def _relation(relation: Relation) -> str:
     head = f"### {relation.kind} {relation.schema}.{relation.name}"
-    return "\n\n".join(p for p in (head, relation.comment or "", "\n".join(rows())) if p)
+    if relation.comment:
+        head += "\n\n" + relation.comment
+    return _table(head, ("column", "type", ""), relation.columns)
 
 
 def _function(function: Function) -> str:
