@@ -208,7 +208,11 @@ def test_message_of_venue_that_the_engine_refuses_is_archived_and_alerted(tradin
     venue.settle()
     assert desk.status(order_id) == "pending_new"
     until(lambda: "message_refused" in desk.alerts(), "an alert")
-    assert desk.one("select count(*) from oms.fix_messages where exec_id = %s", lost) == 1
+    # It is archived in the step that alerts, after the alert.
+    until(
+        lambda: desk.one("select count(*) from oms.fix_messages where exec_id = %s", lost) == 1,
+        "the refused message in the archive",
+    )
 
 
 def test_session_messages_both_ways_are_archived(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
@@ -337,3 +340,61 @@ def test_database_lost_between_send_and_record_sends_nothing_twice(
     venue.settle()
     assert desk.status(order_id) == "new"
     assert len(desk.sent()) == 1
+
+
+def test_gateway_paused_past_its_lease_sends_nothing_when_it_goes_on(trading: Any) -> None:
+    gateway, venue, desk = trading
+    venue.settle()
+    first = gateway.process
+    first.send_signal(signal.SIGSTOP)
+    order_id = desk.submit()
+    second = gateway.start()
+    until(
+        lambda: desk.one("select epoch from ops.leases where lease = 'gateway:SIM'") > 1,
+        "the second gateway to take the lease",
+    )
+    until(lambda: desk.status(order_id) == "unknown", "the second gateway to look at the orders")
+    first.send_signal(signal.SIGCONT)
+    assert first.wait(30) != 0
+    asked = venue.message("H")
+    assert second.poll() is None
+    venue.answer_unknown(asked)
+    sent = venue.message("D")
+    assert (sent["11"], sent["97"]) == (asked["11"], "Y")
+    venue.settle()
+    until(lambda: len(desk.sent()) == 1, "the one order in the archive")
+
+
+@pytest.mark.parametrize("lost", ["gateway", "venue"])
+def test_message_store_lost_on_one_side_halts_with_an_alert(
+    trading: Any, tmp_path: Path, lost: str
+) -> None:
+    gateway, venue, desk = trading
+    sent = [venue.message("D") for _ in range(3) if desk.submit()]
+    for one in sent:
+        venue.report(one, "0", "0")
+    venue.settle()
+    gateway.kill()
+    venue.expect("logout")
+    if lost == "gateway":
+        [store] = tmp_path.rglob("*TSDB-SIM.seqnums")
+    else:
+        venue.stop()
+        [store] = tmp_path.rglob("*SIM-TSDB.seqnums")
+    shutil.rmtree(store.parent)
+    if lost == "venue":
+        venue.start()
+    gateway.start()
+    until(lambda: "fix_sequence" in desk.alerts(), "the alert")
+    until(lambda: "halted" in gateway.log(), "the gateway to halt")
+    later = desk.submit()
+    until(
+        lambda: (
+            desk.one("select detail ->> 'gate' from ops.heartbeats where kind = 'gateway'")
+            == "halted"
+        ),
+        "the heartbeat to say so",
+    )
+    assert gateway.process.poll() is None
+    assert desk.status(later) == "pending_new"
+    assert len(desk.sent()) == 3

@@ -357,3 +357,32 @@ def test_venue_asked_to_stop_ends_cleanly(client: Client, venue: Venue, market: 
 def test_venue_role_cannot_read_orders(connect_as: Callable[..., psycopg.Connection]) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connect_as("tsdb_venue").execute("select * from oms.orders")
+
+
+def test_venue_repeated_cancel_is_answered_with_the_order_or_refused_again(
+    client: Client, market: Market
+) -> None:
+    again = {"97": "Y"}
+    market.batch(("IBM", QUOTE))
+    order = client.order("1", 10, "99.00")
+    assert kinds(client, 1) == ["00"]
+    cancel = client.cancel(order, again)
+    assert kinds(client, 1) == ["44"]
+    client.cancel(order, again, cancel)
+    status = client.message()
+    assert (status["150"], status["39"], status["11"], status["41"]) == ("I", "4", cancel, order)
+    filled = client.order("1", 10)
+    assert kinds(client, 2) == ["00", "F2"]
+    for original, reason in ((filled, "0"), (order, "0"), ("never-sent", "1")):
+        name = client.cancel(original, again)
+        answer = client.message()
+        assert (answer["35"], answer["102"], answer["11"]) == ("9", reason, name)
+
+
+def test_venue_answer_echoes_the_id_of_the_question(client: Client, market: Market) -> None:
+    market.batch(("IBM", QUOTE))
+    order = client.order("1", 10, "99.00")
+    assert kinds(client, 1) == ["00"]
+    for known in (order, "nobody"):
+        client.send(t35="H", t11=known, t55="IBM", t54="1", t790=f"Q-{known}")
+        assert client.message()["790"] == f"Q-{known}"

@@ -389,3 +389,13 @@ def test_rejection_of_anything_else_is_none() -> None:
     refused = codec.parse(text((35, "H"), (11, "A")))
     assert codec.rejection(codec.parse(text((35, "j"), (34, 9))), refused, SESSION) is None
     assert codec.rejection(codec.parse(text((35, "j"), (34, 9))), {}, SESSION) is None
+
+
+def test_parse_nul_in_a_value_is_written_out_because_the_database_cannot_hold_it() -> None:
+    assert codec.parse(text((35, "8"), (58, "a\x00b")))[58] == "a\\x00b"
+
+
+@pytest.mark.parametrize("tag", [43, 97])
+def test_repeated_message_by_either_flag_is_one(tag: int) -> None:
+    assert codec.repeated({tag: "Y"})
+    assert not codec.repeated({tag: "N"})

@@ -28,6 +28,7 @@ STATUS_REQUEST: Final = "H"
 EXECUTION_REPORT: Final = "8"
 CANCEL_REJECT: Final = "9"
 REJECT: Final = "3"
+LOGOUT: Final = "5"
 BUSINESS_REJECT: Final = "j"
 
 # A length field and the field of that many bytes after it, which may contain the separator.
@@ -200,7 +201,9 @@ def parse(raw: str) -> Fields:
         if end < 0 or text[end : end + 1] != SOH:
             raise CodecError(f"tag {tag} has no end")
         value = text[start:end]
-        fields.setdefault(tag, value if text is raw else _utf8(value))
+        # The database holds no NUL: left in, it would make a report that can never be recorded.
+        value = (value if text is raw else _utf8(value)).replace("\x00", "\\x00")
+        fields.setdefault(tag, value)
         data_tag = _DATA_FIELDS.get(tag, 0)
         length = int(value) if data_tag and value.isdigit() else 0
         position = end + 1
@@ -276,6 +279,11 @@ def describe(
         orig_cl_ord_id=found.get(41),
         exec_id=found.get(17),
     )
+
+
+def repeated(fields: Fields) -> bool:
+    """Say whether the message may have been sent before, under this number or another."""
+    return fields.get(43) == "Y" or fields.get(97) == "Y"
 
 
 def possible_duplicate(fields: Fields) -> bool:

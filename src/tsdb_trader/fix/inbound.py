@@ -18,7 +18,7 @@ from tsdb_trader import db, logs
 from tsdb_trader.api import oms, ops
 from tsdb_trader.clock import Clock
 from tsdb_trader.db import Connection
-from tsdb_trader.errors import DatabaseUnavailableError, InputError
+from tsdb_trader.errors import DatabaseUnavailableError, InputError, TransitionError
 from tsdb_trader.fix import codec
 from tsdb_trader.fix.codec import CodecError, Fields
 from tsdb_trader.fix.recovery import Gate
@@ -88,7 +88,7 @@ class Inbox:
         except CodecError as error:
             self._quarantine(message, str(error))
             return
-        answers = self._gate.matches(report, codec.possible_duplicate(fields))
+        answers = self._gate.matches(report, codec.repeated(fields))
         if answers is not None:
             if self._apply(oms.resolve_status, message, report) and self._gate.answered(answers):
                 self.wake()
@@ -116,7 +116,7 @@ class Inbox:
         arguments = message.as_json(), report.as_json()
         try:
             self._durably(lambda conn: function(conn, self._venue, *arguments))
-        except (InputError, psycopg.DataError, psycopg.IntegrityError) as error:
+        except (InputError, TransitionError, psycopg.DataError, psycopg.IntegrityError) as error:
             self._quarantine(message, str(error).splitlines()[0])
             return False
         return True

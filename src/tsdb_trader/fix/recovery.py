@@ -124,11 +124,12 @@ class Gate:
             self._asked[ask.request_id] = ask
             return ask
 
-    def matches(self, report: Report, possible_duplicate: bool) -> str | None:
+    def matches(self, report: Report, repeated: bool) -> str | None:
         """Return the id of the question a report answers, None when it answers none.
 
-        A venue need not echo the id; then the order decides, and a message sent before (PossDup)
-        is no answer. A refusal counts as an answer when it says that the order is unknown.
+        A venue need not echo the id; then the order decides, and a message that may have been
+        sent before (PossDup, PossResend) is no answer. A refusal counts as an answer when it says
+        that the order is unknown.
         """
         unknown = report.exec_type == "rejected" and report.ord_rej_reason == "unknown_order"
         if report.msg_type != "8" or not (report.exec_type == "status" or unknown):
@@ -136,7 +137,7 @@ class Gate:
         with self._lock:
             if report.ord_status_req_id is not None:
                 return report.ord_status_req_id if report.ord_status_req_id in self._asked else None
-            if possible_duplicate:
+            if repeated:
                 return None
             ids = {report.cl_ord_id, report.orig_cl_ord_id}
             for ask in self._asked.values():

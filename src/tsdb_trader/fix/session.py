@@ -30,6 +30,8 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _log = logs.get("gateway")
 _BEGIN_STRING = "FIX.4.4"
+# What the engine says, in an event or to the other side, of a number it has seen before.
+_TOO_LOW = "MsgSeqNum too low"
 # Session messages are archived as well as can be; this many wait while the database is away.
 _QUEUE = 10_000
 # Raw texts kept between the wire and the callback, and of sent messages a reject may refer to.
@@ -122,6 +124,7 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
         self._incoming: OrderedDict[tuple[str, bool], str] = OrderedDict()
         self.refusals: deque[str] = deque(maxlen=100)
         self.last_event = ""
+        self.numbers_lost = ""
 
     def take(self, seqnum: str, possible_duplicate: bool) -> str | None:
         """Return the text of an incoming message, once."""
@@ -136,6 +139,8 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
             return  # the engine refuses it too, and says so in an event
         if message.msg_type in codec.ADMIN_TYPES and message.msg_type != codec.REJECT:
             self._archive.append(message)
+            if message.msg_type == codec.LOGOUT and _TOO_LOW in fields.get(58, ""):
+                self.numbers_lost = f"the venue says: {fields[58]}"
             return
         self._incoming[fields[34], codec.possible_duplicate(fields)] = raw
         if len(self._incoming) > _KEPT:
@@ -156,6 +161,8 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
     @_fatal
     def onEvent(self, text: str) -> None:
         self.last_event = text
+        if _TOO_LOW in text:
+            self.numbers_lost = codec.storable(text)
         _log.info("fix event", event_text=codec.storable(text))
 
     def clear(self) -> None:
@@ -180,11 +187,12 @@ class _Wires(quickfix.LogFactory):  # type: ignore[misc]
 class _Callbacks(quickfix.Application):  # type: ignore[misc]
     """Callbacks → inbox and gate."""
 
-    def __init__(self, inbox: Inbox, gate: Gate, wire: _Wire) -> None:
+    def __init__(self, inbox: Inbox, gate: Gate, wire: _Wire, may_send: Callable[[], bool]) -> None:
         super().__init__()
         self._inbox = inbox
         self._gate = gate
         self._wire = wire
+        self._may_send = may_send
         self.captured: dict[str, str] = {}
 
     @_fatal
@@ -205,7 +213,7 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
 
     @_fatal
     def toAdmin(self, _message: Any, _session: Any) -> None:
-        return
+        self._check_lease()
 
     @_fatal
     def toApp(self, message: Any, _session: Any) -> None:
@@ -214,6 +222,7 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
         # was asked; the number is filled with a gap.
         if header.isSetField(43) and header.getField(43) == "Y":
             raise quickfix.DoNotSend
+        self._check_lease()
         if message.isSetField(11):
             self.captured[message.getField(11)] = message.toString()
 
@@ -226,6 +235,12 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
     def fromApp(self, message: Any, _session: Any) -> None:
         self._inbox.receive(self._text(message))
 
+    def _check_lease(self) -> None:
+        """Leave, rather than write into the store and the session of another gateway."""
+        if not self._may_send():
+            _log.error("lease not renewed in time", action="exit")
+            leave()
+
     def _text(self, message: Any) -> str:
         header = message.getHeader()
         duplicate = bool(header.isSetField(43)) and header.getField(43) == "Y"
@@ -236,11 +251,13 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
 class Engine:
     """The FIX session: start, send, stop. `send` is for one thread."""
 
-    def __init__(self, settings: SessionSettings, inbox: Inbox, gate: Gate) -> None:
+    def __init__(
+        self, settings: SessionSettings, inbox: Inbox, gate: Gate, may_send: Callable[[], bool]
+    ) -> None:
         self._fix_session = settings.fix_session
         self.archive: deque[FixMessage] = deque(maxlen=_QUEUE)
         self._wire = _Wire(self.archive, settings.fix_session)
-        self._callbacks = _Callbacks(inbox, gate, self._wire)
+        self._callbacks = _Callbacks(inbox, gate, self._wire, may_send)
         self._id = quickfix.SessionID(_BEGIN_STRING, settings.sender, settings.target)
         settings.store.mkdir(parents=True, exist_ok=True)
         path = settings.store / "session.cfg"
@@ -280,6 +297,11 @@ class Engine:
     def last_event(self) -> str:
         """The engine's last word, for alerts."""
         return self._wire.last_event
+
+    @property
+    def numbers_lost(self) -> str:
+        """Why the sequence numbers of both sides cannot be reconciled, '' while they can."""
+        return self._wire.numbers_lost
 
     def send(self, outgoing: Outgoing) -> FixMessage:
         """Hand a message to the engine and return it as it was stored.

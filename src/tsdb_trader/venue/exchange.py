@@ -315,7 +315,8 @@ class Exchange:
             fields = reports.unknown_order(request, self._clock.now())
             self._writer.owe(entry, request.fix_session, "8", fields)
         else:
-            self._writer.report(entry, order, "I", self._now(order))
+            question = request.get(790) or None
+            self._writer.report(entry, order, "I", self._now(order), question=question)
 
     # Orders and reports
 

@@ -110,7 +110,8 @@ def duplicate(request: Request, order_id: str, ts: datetime) -> dict[str, str]:
 
 def unknown_order(request: Request, now: datetime) -> dict[str, str]:
     """Return the answer to a status request about an order nobody entered."""
-    return _rejection(request, "NONE", "I", now, 5, "unknown order")
+    fields = _rejection(request, "NONE", "I", now, 5, "unknown order")
+    return fields | ({"790": request.get(790)} if request.get(790) else {})
 
 
 def _rejection(

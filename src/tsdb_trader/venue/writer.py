@@ -33,9 +33,12 @@ class Writer:
         last: tuple[Decimal, Decimal] | None = None,
         text: str | None = None,
         reason: int | None = None,
+        question: str | None = None,
     ) -> None:
         """Owe an ExecutionReport about an order as it is now; `last` is quantity and price."""
         fields = reports.execution(order, self.order_id(order), exec_type, ts, last, text, reason)
+        if question is not None:
+            fields["790"] = question
         quantity, price = last or (None, None)
         columns = {
             "order_no": order.order_no,

@@ -10,7 +10,6 @@ import os
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,13 @@ from tsdb_trader.api import oms, ops
 from tsdb_trader.clock import Clock, SystemClock
 from tsdb_trader.config import settings
 from tsdb_trader.db import Connection
-from tsdb_trader.errors import DatabaseUnavailableError, LeaseLostError
+from tsdb_trader.errors import DatabaseUnavailableError
 from tsdb_trader.fix import codec
 from tsdb_trader.fix.inbound import Inbox
 from tsdb_trader.fix.recovery import Gate
 from tsdb_trader.fix.session import Engine, SessionSettings
 from tsdb_trader.model import FixMessage
-from tsdb_trader.workers.leases import TTL_S, ProcessName
+from tsdb_trader.workers.leases import Lease
 
 _log = logs.get("gateway")
 _BURST = 100
@@ -36,45 +35,8 @@ _CHUNK = 2_000
 _ALL = 1_000_000
 _SENDER = "TSDB"
 _OFFLINE_S = 30.0
-# Orders stop before the lease can be anybody else's, by this process's own clock.
-_MARGIN_S = 2.0
-_RENEW_S = TTL_S / 3
 # Actions sent and not yet recorded; far more than can ever wait at once.
 _HANDED = 100_000
-
-
-class Permit:
-    """This process's right to send, counted from before its last renewal was asked for."""
-
-    def __init__(self, lease: str, clock: Clock) -> None:
-        self._lease = lease
-        self._owner = str(ProcessName.own())
-        self._clock = clock
-        self._epoch: int | None = None
-        self._asked = 0.0
-
-    def take(self, conn: Connection) -> None:
-        """Confirm the lease that the worker's loop holds for this process."""
-        asked = self._clock.monotonic()
-        self._epoch = ops.acquire_lease(conn, self._lease, self._owner, timedelta(seconds=TTL_S))
-        if self._epoch is None:
-            raise LeaseLostError(f"lease {self._lease}: another process owns it, ending")
-        self._asked = asked
-
-    def keep(self, conn: Connection) -> None:
-        """Renew when that is due."""
-        asked = self._clock.monotonic()
-        if asked - self._asked < _RENEW_S:
-            return
-        if self._epoch is None or not ops.renew_lease(
-            conn, self._lease, self._owner, self._epoch, timedelta(seconds=TTL_S)
-        ):
-            raise LeaseLostError(f"lease {self._lease}: another process owns it, ending")
-        self._asked = asked
-
-    def valid(self) -> bool:
-        """Say whether sending is safe now."""
-        return self._clock.monotonic() - self._asked < TTL_S - _MARGIN_S
 
 
 class GatewayWorker:
@@ -119,7 +81,7 @@ class GatewayWorker:
         )
         self._store = self._session.message_store()
         self._gate = Gate(self._clock, uuid.uuid4().hex[:12], timeout_s=answer_timeout_s)
-        self._permit = Permit(self.lease, self._clock)
+        self._held = Lease(self.lease, self._clock)
         self._url = url or db.database_url("tsdb_worker")
         self._inbox = Inbox(
             venue=venue,
@@ -136,26 +98,31 @@ class GatewayWorker:
         self._unarchived: list[FixMessage] = []
         self._offline_since = self._clock.monotonic()
         self._sent = 0
+        self._halted = False
 
     def bind_wake(self, wake: Callable[[], None]) -> None:
         """Let the engine's thread wake the worker's loop up."""
         self._inbox.wake = wake
 
+    def bind_lease(self, lease: Lease) -> None:
+        """Send nothing without this lease."""
+        self._held = lease
+
     def start(self, conn: Connection) -> None:
         """Complete the archive, list the orders in doubt, then connect."""
-        self._permit.take(conn)
         self._session.render()
         self._complete_archive(conn)
         self._list(conn)
         self._offline_since = self._clock.monotonic()
-        self._engine = Engine(self._session, self._inbox, self._gate)
+        self._engine = Engine(self._session, self._inbox, self._gate, self._held.valid)
         self._engine.start()
 
     def step(self, conn: Connection) -> bool:
         """Record what was sent, ask what is in doubt, send what is pending."""
         engine = self._running()
-        self._permit.keep(conn)
         self._record(conn)
+        if self._halted or self._halt(conn, engine):
+            return False
         if self._gate.needs_list():
             self._list(conn)
         if self._ask(engine):
@@ -171,7 +138,8 @@ class GatewayWorker:
         """Log out, and archive the session's last messages if the database answers."""
         if self._engine is None:
             return
-        self._engine.stop()
+        if not self._halted:
+            self._engine.stop()
         try:
             with db.connect(self._url, autocommit=True) as conn:
                 self._record(conn)
@@ -187,7 +155,7 @@ class GatewayWorker:
             "venue": self._venue,
             "fix_session": self._session.fix_session,
             "logged_on": engine is not None and engine.logged_on(),
-            "gate": "open" if self._gate.is_open else "shut",
+            "gate": "halted" if self._halted else "open" if self._gate.is_open else "shut",
             "unanswered": self._gate.open_questions,
             "sent": self._sent,
             "received": self._inbox.received,
@@ -204,6 +172,7 @@ class GatewayWorker:
         added = 0
         for chunk in self._stored():
             missing = oms.find_unarchived(conn, self._session.fix_session, "out", chunk)
+            self._held.keep(conn)
             for message in (m for m in chunk if m.seqnum in missing):
                 action = pending.get(message.cl_ord_id or "")
                 if action is not None and message.msg_type != codec.STATUS_REQUEST:
@@ -231,7 +200,7 @@ class GatewayWorker:
 
     def _ask(self, engine: Engine) -> bool:
         asked = False
-        while engine.logged_on() and self._permit.valid():
+        while engine.logged_on() and self._held.valid():
             ask = self._gate.next_ask()
             if ask is None:
                 break
@@ -246,7 +215,7 @@ class GatewayWorker:
         for row in actions:
             if row.action_id in self._handed:
                 continue
-            if not (self._permit.valid() and engine.logged_on() and self._gate.is_open):
+            if not (self._held.valid() and engine.logged_on() and self._gate.is_open):
                 break
             message = engine.send(codec.encode_action(row))
             self._hand(row.action_id)
@@ -281,6 +250,21 @@ class GatewayWorker:
         except psycopg.Error:
             queue.extendleft(reversed(batch))
             raise
+
+    def _halt(self, conn: Connection, engine: Engine) -> bool:
+        """Stop for good when a message store was lost: trying again would count up to a match."""
+        if not engine.numbers_lost:
+            return False
+        text = (
+            f"trading with {self._venue} is stopped: sequence numbers do not match "
+            f"({engine.numbers_lost}); reconcile, reset both message stores, restart the gateway"
+        )
+        ops.raise_alert(conn, "fix_sequence", "critical", text, {"pid": os.getpid()})
+        _log.error("halted", reason=text)
+        engine.stop()
+        self._halted = True
+        self._flush(conn, engine)
+        return True
 
     def _watch(self, conn: Connection, engine: Engine) -> None:
         """Tell a person about silence and refusals."""

@@ -20,6 +20,8 @@ _RENEW_S = TTL_S / 3
 # An owner stops before its lease ends in the database, by its own clock, counted from before the
 # renewal was sent: no difference between clocks or network delay lets two owners overlap.
 _MARGIN_S = 1.0
+# What cannot be taken back stops earlier still.
+_SAFE_S = TTL_S - 2.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class Lease:
         ):
             raise LeaseLostError(f"lease {self.name}: another process owns it, ending")
         self._renewed = now
+
+    def valid(self) -> bool:
+        """Say whether what cannot be taken back may be done now; safe to call from any thread."""
+        return self.epoch is not None and self._clock.monotonic() - self._renewed < _SAFE_S
 
     def release(self, conn: Connection) -> None:
         """Give the lease up, so that the next process need not wait for its end."""

@@ -80,6 +80,14 @@ class Leased(Protocol):
 
 
 @runtime_checkable
+class LeaseHolder(Leased, Protocol):
+    """A leased worker that looks at its lease itself before it does what cannot be taken back."""
+
+    def bind_lease(self, lease: Lease) -> None:
+        """Keep the lease; the loop acquires and renews it."""
+
+
+@runtime_checkable
 class Finite(Protocol):
     """A worker whose work comes to an end."""
 
@@ -136,6 +144,8 @@ class Loop:
         done = self._stop.end_within(self._grace_s)
         if isinstance(self.worker, Wakeable):
             self.worker.bind_wake(self._stop.wake)
+        if isinstance(self.worker, LeaseHolder) and self._lease is not None:
+            self.worker.bind_lease(self._lease)
         started = False
         try:
             while not self._stop.is_set():
