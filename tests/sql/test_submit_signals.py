@@ -179,3 +179,13 @@ def test_pairs_that_share_a_stock_hold_their_own_part(conn, pair):
         (pair.session_id, other.pair_id),
     )
     assert [r[:2] for r in other.trade(-50, 0)] == [("sell", 50)], "its own 50, from flat"
+
+
+def test_sale_at_a_bid_of_one_tick_is_limited_to_that_tick(conn, pair):
+    batch = pair.batch()
+    set_quote(conn, pair.session_id, "BBB", 0.01, 0.02, ts=AS_OF + timedelta(seconds=1))
+    pair.signal(batch, 100, -200)
+    assert conn.execute("select oms.submit_signals(%s)", (batch,)).fetchone() == (2,)
+    assert conn.execute(
+        "select limit_price from oms.orders where instrument_id = %s", (pair.legs[1],)
+    ).fetchone() == (Decimal("0.01"),)

@@ -66,7 +66,8 @@ begin
                      else coalesce(v_session.parameters->>'order_type', 'limit') end as order_type,
                 case when d.delta > 0
                     then ceil(q.ask_price / i.price_unit::numeric * (1 + v_offset) / i.tick_size)
-                    else floor(q.bid_price / i.price_unit::numeric * (1 - v_offset) / i.tick_size)
+                    -- No price is below one tick.
+                    else greatest(floor(q.bid_price / i.price_unit::numeric * (1 - v_offset) / i.tick_size), 1)
                     end * i.tick_size as limit_price,
                 coalesce((select sum(p.quantity) from portfolio._positions p
                     where p.session_id = v_session.session_id and p.account = v_signal.account

@@ -27,11 +27,12 @@ begin
     if not ops._settled(p_session_id, v_last.batch_id) then
         return 'waiting';
     end if;
-    -- One by one: each is a request of its own, under the lock of its account.
+    -- One by one: each is a request of its own, under the lock of its account, and accounts in the
+    -- order all others lock them.
     for v_order_id in
         select o.order_id from oms.orders o
         where o.session_id = p_session_id and o.status in ('new', 'partially_filled', 'done_for_day')
-        order by o.order_id
+        order by o.account, o.order_id
     loop
         perform oms.cancel_order(
             v_order_id, md5('end of session ' || v_order_id)::uuid, v_last.as_of);

@@ -1,5 +1,8 @@
 -- Opens a session; everything that trades from now on can belong to it.
--- Errors: TT002 unknown feed; TT001 a kind, window or interval that cannot be.
+-- p_parameters: speed (max, or a multiple of real time), and for the orders of signals order_type
+-- (limit, market), time_in_force (day, ioc, fok), limit_offset_bps. They are checked here: found out
+-- later, one would stop a worker and with it every session.
+-- Errors: TT002 unknown feed; TT001 a kind, window, interval or parameter that cannot be.
 create or replace function ops.open_session(
     p_kind text,
     p_name text,
@@ -16,7 +19,22 @@ as $$
 declare
     v_feed_id integer;
     v_session_id uuid;
+    v_number constant text := '^(\d+\.?\d*|\.\d+)(e[+-]?\d{1,2})?$';
+    v_bad text;
 begin
+    select k.key into v_bad
+    from jsonb_each_text(p_parameters) k
+    where case k.key
+        when 'speed' then k.value <> 'max' and (k.value !~* v_number or k.value !~ '[1-9]')
+        when 'order_type' then k.value not in ('limit', 'market')
+        when 'time_in_force' then k.value not in ('day', 'ioc', 'fok')
+        when 'limit_offset_bps' then k.value !~* v_number
+        else false end is not false
+    limit 1;
+    if v_bad is not null then
+        raise exception 'session parameter "%" has the unusable value "%"', v_bad, p_parameters->>v_bad
+            using errcode = 'TT001';
+    end if;
     if p_feed is not null then
         select feed_id into v_feed_id from ops.feeds where feed = p_feed;
         if v_feed_id is null then

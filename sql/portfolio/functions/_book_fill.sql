@@ -1,5 +1,5 @@
 -- Applies one fill to a position by average cost. p_quantity is signed: positive bought.
--- The caller holds the account's lock (oms._lock_accounts). realized_pnl - fees = cash + cost always.
+-- The caller holds the account's lock (oms._lock_account). realized_pnl - fees = cash + cost always.
 create or replace function portfolio._book_fill(
     p_session_id uuid,
     p_account text,
