@@ -93,3 +93,17 @@ def test_mark_session_same_time_twice_writes_once(conn):
     mark = "select portfolio.mark_session(%s, '2013-10-08 14:31:00+00')"
     assert conn.execute(mark, (session,)).fetchone() == (1,)
     assert conn.execute(mark, (session,)).fetchone() == (0,)
+
+
+def test_sessions_open_at_once_share_neither_positions_nor_limits(conn):
+    conn.execute("select risk.set_limit('position', '{}', 100, 'test')")
+    sessions = [open_session(conn, "the day"), open_session(conn, "the day again")]
+    for session in sessions:
+        set_quote(conn, session)
+        [(order_id, status, _)] = submit(conn, order(session))
+        assert status == "pending_new"
+        Venue(conn, order_id).fill(100)
+        assert submit(conn, order(session, quantity="1"))[0][1] == "denied"
+    assert conn.execute(
+        "select session_id, quantity from portfolio.positions order by 1"
+    ).fetchall() == [(session, 100) for session in sorted(sessions)]
