@@ -135,9 +135,9 @@ def _known(error: Exception) -> TraderError | None:
     psycopg = sys.modules.get("psycopg")
     if psycopg is None or not isinstance(error, psycopg.Error):
         return None
-    from tsdb_trader import db, errors
+    from tsdb_trader import db, errors, schema
 
-    ours = errors.from_database(error)
+    ours = errors.from_database(error) or schema.behind(error)
     if ours is None and isinstance(error, psycopg.OperationalError):
         try:
             return db.unavailable(db.database_url(), error)

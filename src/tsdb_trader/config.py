@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tsdb_trader.errors import ConfigurationError
@@ -41,7 +41,21 @@ class Settings(BaseSettings):
     """Where the gateway finds the venue, and where the venue listens."""
     fix_port: int = Field(default=0, ge=0, le=65535)
     """FIX port of the simulated venue; 0 picks a free one at `up` and hands it to the workers."""
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    """What the workers log, at the least."""
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("home", "cache", "pg_prefix")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        # Empty or relative, it would mean another folder in every directory one works in.
+        if value is not None and not value.is_absolute():
+            raise ValueError("name a folder by its full path, or unset it")
+        return value
 
     @property
     def fix_dir(self) -> Path:
@@ -63,4 +77,5 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "TSDB_TRADER_" + "_".join(str(p) for p in first["loc"]).upper()
-        raise ConfigurationError(f"{name}: {first['msg']} (got {first['input']!r})") from None
+        problem = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{name}: {problem} (got {str(first['input'])!r})") from None

@@ -69,7 +69,9 @@ def unavailable(url: str, error: psycopg.Error) -> errors.DatabaseUnavailableErr
     """Return the one-line error for a server that cannot be used; the password stays out of it."""
     info = psycopg.conninfo.conninfo_to_dict(url)
     where = f"{info.get('host', 'local socket')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
-    reason = str(error).strip().splitlines()[-1]
+    # psycopg lists every address it tried and libpq adds a guess; the last address says enough.
+    lines = [line.strip("- ") for line in str(error).splitlines() if not line.startswith("\t")]
+    reason = next((line for line in reversed(lines) if line), "no reason given")
     hint = (
         "check TSDB_TRADER_DATABASE_URL"
         if settings().database_url

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
 from tsdb_trader import db
-from tsdb_trader.errors import SchemaError
+from tsdb_trader.errors import SchemaError, TraderError
 
 # Any constant does: all migrations of a database queue on it.
 _LOCK = 7_418_529_630
@@ -117,6 +117,26 @@ def _apply_files(raw: db.Connection) -> tuple[int, int]:
         applied += 1
     raw.execute("delete from ops.schema_files where path <> all (%s)", (paths,))
     return applied, len(paths) - applied
+
+
+def behind(error: psycopg.Error) -> SchemaError | None:
+    """Return that the schema is not ours, if that is why a statement names what is not there."""
+    missing = (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.UndefinedObject,
+        psycopg.errors.InvalidSchemaName,
+    )
+    if not isinstance(error, missing):
+        return None
+    try:
+        check_current()
+    except SchemaError as reason:
+        return reason
+    except (psycopg.Error, TraderError):
+        return None
+    return None
 
 
 def _refuse_unreadable_chunks(raw: db.Connection) -> None:

@@ -39,6 +39,17 @@ def test_migrate_applies_a_changed_file_again(database, conn):
     schema.check_current(database)
 
 
+def test_behind_missing_table_is_explained_only_by_a_schema_that_is_not_ours(
+    database, conn, monkeypatch
+):
+    monkeypatch.setattr(schema.db, "database_url", lambda role=None: database)
+    missing = psycopg.errors.UndefinedTable("relation does not exist")
+    assert schema.behind(missing) is None
+    conn.execute("update ops.schema_files set sha256 = 'other'")
+    assert "tsdb-trader migrate" in str(schema.behind(missing))
+    assert schema.behind(psycopg.errors.DivisionByZero("division by zero")) is None
+
+
 def test_every_sql_file_is_in_the_manifest_once():
     root = schema.root() / "sql"
     on_disk = sorted(str(p.relative_to(root)) for p in root.rglob("*.sql"))

@@ -166,3 +166,29 @@ def cli_settings(home: Path) -> object:
     config = Config()
     config.home = home  # type: ignore[attr-defined]
     return config
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("HOME", "", "name a folder by its full path, or unset it (got '')"),
+        ("HOME", "data", "name a folder by its full path, or unset it (got 'data')"),
+        ("LOG_LEVEL", "LOUD", "Input should be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
+        ("FIX_PORT", "x", "Input should be a valid integer"),
+    ],
+)
+def test_cli_unusable_value_is_one_line_with_its_setting(name: str, value: str, says: str) -> None:
+    done = _run("db", "status", **{f"TSDB_TRADER_{name}": value})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: TSDB_TRADER_{name}: {says}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_cli_closed_port_says_that_the_connection_was_refused() -> None:
+    url = "postgresql://ann:secret@127.0.0.1:1/x"
+    done = _run("session", "list", TSDB_TRADER_DATABASE_URL=url)
+    assert done.returncode == 3
+    assert "Connection refused" in done.stderr
+    assert "TSDB_TRADER_DATABASE_URL" in done.stderr
+    assert "secret" not in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -18,9 +18,10 @@ def docs(
     check: Annotated[bool, typer.Option("--check", help="Only say whether it differs.")] = False,
 ) -> None:
     """Write the reference of the SQL interface; the same database gives the same file."""
-    from tsdb_trader import db
+    from tsdb_trader import db, schema
     from tsdb_trader.errors import SchemaError
 
+    schema.check_current()
     with db.connect(application_name="tsdb-trader docs") as conn:
         text = reference(conn)
     if check:

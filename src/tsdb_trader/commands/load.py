@@ -54,6 +54,9 @@ def load(
     ] = False,
 ) -> None:
     """Load tick files; what is loaded already is not loaded again."""
+    from tsdb_trader import schema
+
+    schema.check_current()
     errors = Console(stderr=True)
     with (
         db.connect(autocommit=True, application_name="tsdb-trader load") as conn,

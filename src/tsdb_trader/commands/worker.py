@@ -37,12 +37,16 @@ def worker(
 
 def _run(loop: Loop) -> int:
     """Run a worker to its end; what ended it is in its log, and in one line on stderr."""
-    from tsdb_trader import logs
+    import psycopg
+
+    from tsdb_trader import logs, schema
     from tsdb_trader.errors import TraderError
 
     try:
         loop.run()
-    except Exception as error:
+    except Exception as failure:
+        behind = schema.behind(failure) if isinstance(failure, psycopg.Error) else None
+        error = behind or failure
         logs.get(loop.name).exception("worker failed", action="exit")
         first = (str(error).strip() or "no message").splitlines()[0]
         print(f"error: {type(error).__name__}: {first}", file=sys.stderr)

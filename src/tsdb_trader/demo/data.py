@@ -149,6 +149,10 @@ def calibrate(conn: Connection, days: Days, steps: Steps) -> None:
         half_life = found.fit.half_life_s
         steps.say(
             f"  {found.symbol_a}/{found.symbol_b}: hedge ratio {found.fit.hedge_ratio:.3f},"
-            f" p-value {found.p_value_adjusted:.3f},"
+            f" p-value {_p_value(found.p_value_adjusted)},"
             f" half-life {'none' if half_life is None else f'{half_life:.0f} s'}"
         )
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

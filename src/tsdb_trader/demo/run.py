@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -196,5 +197,5 @@ def _local(instant: datetime) -> datetime:
 def _psql(session_id: UUID) -> str:
     query = summary.lineage_query(session_id)
     if settings().database_url is None:
-        return f'tsdb-trader db psql -- -xc "{query}"'
+        return f'{sys.argv[0]} db psql -- -xc "{query}"'
     return f'psql "$TSDB_TRADER_DATABASE_URL" -xc "{query}"'
