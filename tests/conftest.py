@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -48,13 +49,54 @@ def template(server: embedded.Server) -> Iterator[str]:
     server.drop_database(name)
 
 
+class Clones:
+    """Clones of the template: the next is made, and used ones are dropped, while a test runs."""
+
+    def __init__(self, server: embedded.Server, template: str) -> None:
+        self._server = server
+        self._template = template
+        self._threads = ThreadPoolExecutor(2)
+        self._drops: list[Future[None]] = []
+        self._next = self._threads.submit(self._create)
+
+    def _create(self) -> str:
+        name = f"tsdb_test_{uuid.uuid4().hex[:12]}"
+        self._server.create_database(name, template=self._template)
+        return name
+
+    def take(self) -> str:
+        """Return the name of a clone that nobody has used."""
+        ready, self._next = self._next, self._threads.submit(self._create)
+        return ready.result()
+
+    def give_back(self, name: str) -> None:
+        """Drop a clone; what went wrong with an earlier one is raised here."""
+        self._drops.append(self._threads.submit(self._server.drop_database, name))
+        while self._drops and self._drops[0].done():
+            self._drops.pop(0).result()
+
+    def close(self) -> None:
+        """Drop what is left."""
+        self.give_back(self._next.result())
+        self._threads.shutdown()
+        for drop in self._drops:
+            drop.result()
+
+
+@pytest.fixture(scope="session")
+def clones(server: embedded.Server, template: str) -> Iterator[Clones]:
+    """Return the supply of fresh databases."""
+    supply = Clones(server, template)
+    yield supply
+    supply.close()
+
+
 @pytest.fixture
-def database(server: embedded.Server, template: str) -> Iterator[str]:
+def database(server: embedded.Server, clones: Clones) -> Iterator[str]:
     """Return the owner's URL of a fresh migrated database."""
-    name = f"tsdb_test_{uuid.uuid4().hex[:12]}"
-    server.create_database(name, template=template)
+    name = clones.take()
     yield server.url(database=name)
-    server.drop_database(name)
+    clones.give_back(name)
 
 
 @pytest.fixture

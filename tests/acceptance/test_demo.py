@@ -53,7 +53,7 @@ def _start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str
 
 
 def _finish(process: subprocess.Popen[str], environment: dict[str, str]) -> tuple[str, str]:
-    out, err = process.communicate(timeout=110)
+    out, err = process.communicate(timeout=240)
     logs = Path(environment["TSDB_TRADER_HOME"]) / "logs"
     tails = [f"{p.name}: {p.read_text()[-2000:]}" for p in logs.glob("*.log")]
     assert process.returncode == 0, "\n".join([out, err, *tails])
@@ -68,6 +68,7 @@ def _check(result: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_demo_trades_and_keeps_every_promise_twice(
     ticks: Path, environment: dict[str, str], conn: psycopg.Connection
 ) -> None:
@@ -92,6 +93,7 @@ def test_demo_trades_and_keeps_every_promise_twice(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_demo_survives_killed_workers(
     ticks: Path, environment: dict[str, str], conn: psycopg.Connection
 ) -> None:

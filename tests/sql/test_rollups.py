@@ -283,7 +283,7 @@ def community() -> Iterator[psycopg.Connection]:
         pytest.skip("no server of the Community edition: set TSDB_TRADER_TEST_COMMUNITY_URL")
     name = f"tsdb_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute(f"create database {name}")
+        admin.execute(f"create database {name} template template0")
         try:
             target = psycopg.conninfo.make_conninfo(url, dbname=name)
             schema.migrate(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -15,6 +16,14 @@ from tsdb_trader.errors import ConfigurationError, EmbeddedServerError
 
 GB = 2**30
 FOREIGN = "postgresql://me:secret@db.example:5433/trading?sslmode=require"
+
+
+@pytest.fixture(autouse=True)
+def no_server_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the server that the suite itself runs on."""
+    for name in list(os.environ):
+        if name.startswith("TSDB_TRADER_DATABASE_URL"):
+            monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize(
