@@ -77,7 +77,7 @@ create unique index orders_signal_leg_key on oms.orders (signal_id, signal_leg) 
 create index orders_working_idx on oms.orders (session_id, account, instrument_id)
     where status in ('pending_new', 'new', 'partially_filled', 'pending_cancel', 'done_for_day', 'unknown');
 create index orders_working_pair_idx on oms.orders (session_id, pair_id)
-    where status in ('pending_new', 'new', 'partially_filled', 'unknown') and pair_id is not null;
+    where status in ('pending_new', 'new', 'partially_filled', 'done_for_day', 'unknown') and pair_id is not null;
 create index orders_session_idx on oms.orders (session_id, order_id);
 comment on table oms.orders is 'Current state of every order, denied ones included. History: oms.order_events.';
 comment on column oms.orders.pair_id is 'The pair whose signal it carries out; see oms.pair_holdings.';
