@@ -103,6 +103,31 @@ def wait_for_lock(conn: psycopg.Connection, waiting: psycopg.Connection) -> None
         threading.Event().wait(0.005)
 
 
+def test_end_of_a_session_locks_its_accounts_in_the_order_of_all_others(conn, connect_as):
+    session = open_session(conn)
+    set_quote(conn, session)
+    conn.execute("insert into ref.accounts (account) values ('other')")
+    # The younger order is the one of the account that everybody locks first.
+    for account in ("other", "main"):
+        order_id = submit(conn, order(session, quantity="1", account=account))[0][0]
+        Venue(conn, order_id).report("new")
+    submitter, ender = connect_as(None, autocommit=False), connect_as("tsdb_worker")
+    lock = "select oms._lock_account(%s, %s)"
+    submitter.execute(lock, (session, "main"))
+    result: list[object] = []
+    waiter = threading.Thread(
+        target=lambda: result.append(
+            ender.execute("select ops.finish_session(%s)", (session,)).fetchone()
+        )
+    )
+    waiter.start()
+    wait_for_lock(conn, ender)
+    submitter.execute(lock, (session, "other"))
+    submitter.commit()
+    waiter.join(30)
+    assert result == [("cancelling",)]
+
+
 def test_position_limit_holds_at_every_commit_of_submitters_cancels_fills_and_recovery(
     conn, connect_as
 ):
