@@ -138,7 +138,7 @@ def test_demo_without_two_days_says_so(
     demo = _start(environment, "--data", str(folder))
     _, err = demo.communicate(timeout=60)
     assert demo.returncode == 5
-    assert "holds 1 day(s) of ticks: the demo needs two" in err
+    assert "holds ticks of one day: add a second, the demo needs two" in err
 
 
 def test_demo_window_without_a_trade_fails(

@@ -40,6 +40,11 @@ def load(conn: Connection, folder: Path, feed: str, steps: Steps) -> Days:
         The folder holds no tick file that can be used, or fewer than two days.
     """
     steps.say(f"loading the ticks in {folder} ...")
+    # Before a row is stored: a folder that cannot be traded on leaves nothing in the feed.
+    found = loader.FORMATS["lean"]().discover([folder])
+    days = sorted({date.fromisoformat(file.content.split("/")[1]) for file in found})
+    if len(days) < 2:
+        raise InputError(f"{folder} holds ticks of one day: add a second, the demo needs two")
     report = loader.load(conn, "lean", [folder], feed=feed)
     market.refresh_rollups(conn)
     for kind in ("quotes", "trades"):
@@ -50,9 +55,6 @@ def load(conn: Connection, folder: Path, feed: str, steps: Steps) -> Days:
         )
     if report.already_loaded:
         steps.say(f"  {report.already_loaded} of {len(report.files)} files were loaded before")
-    days = sorted({date.fromisoformat(file.content.split("/")[1]) for file in report.files})
-    if len(days) < 2:
-        raise InputError(f"{folder} holds {len(days)} day(s) of ticks: the demo needs two")
     return Days(feed, days[0], days[1])
 
 

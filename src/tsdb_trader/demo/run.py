@@ -34,6 +34,7 @@ class Options:
     window: str | None
     full: bool
     as_json: bool
+    feed: str = "lean"
 
 
 def run(options: Options, clock: Clock | None = None) -> None:
@@ -56,7 +57,7 @@ def run(options: Options, clock: Clock | None = None) -> None:
             data.parse_window(options.window, date.min)
         url = _prepare(steps)
         with db.connect(url, autocommit=True, application_name="tsdb-trader demo") as conn:
-            days = _ticks(conn, options.folder, home, steps)
+            days = _ticks(conn, options, home, steps)
             data.calibrate(conn, days, steps)
             window = _window(options, days)
             session_id = _trade(conn, days, window, steps, clock or SystemClock())
@@ -94,9 +95,9 @@ def _prepare(steps: Steps) -> str:
     return url
 
 
-def _ticks(conn: Connection, folder: Path | None, home: Path, steps: Steps) -> data.Days:
-    if folder is not None:
-        return data.load(conn, folder, "lean", steps)
+def _ticks(conn: Connection, options: Options, home: Path, steps: Steps) -> data.Days:
+    if options.folder is not None:
+        return data.load(conn, options.folder, options.feed, steps)
     return data.load(conn, data.sample(home / "sample", steps), "sample", steps)
 
 
