@@ -57,6 +57,23 @@ class Settings(BaseSettings):
             raise ValueError("name a folder by its full path, or unset it")
         return value
 
+    def make_home(self) -> Path:
+        """Return the home folder, made with its folder of logs if it is not there.
+
+        Raises
+        ------
+        ConfigurationError
+            It cannot be written to.
+        """
+        try:
+            (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.home} cannot be written ({error.strerror}): set TSDB_TRADER_HOME to a "
+                "folder of yours"
+            ) from None
+        return self.home
+
     @property
     def fix_dir(self) -> Path:
         """Folder of the FIX message stores, one per side and database."""

@@ -192,3 +192,10 @@ def test_cli_closed_port_says_that_the_connection_was_refused() -> None:
     assert "TSDB_TRADER_DATABASE_URL" in done.stderr
     assert "secret" not in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_cli_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = _run("demo", TSDB_TRADER_HOME=str(tmp_path / "file" / "home"))
+    assert done.returncode == 2
+    assert "cannot be written (Not a directory): set TSDB_TRADER_HOME" in done.stderr

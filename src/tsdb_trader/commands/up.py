@@ -28,7 +28,7 @@ def up(
         embedded.ensure_running()
     schema.check_current(db.database_url())
     kinds = [k.strip() for k in only.split(",") if k.strip()] or list(KINDS)
-    with only_one(settings().home):
+    with only_one(settings().make_home()):
         supervise(Supervisor(kinds))
 
 

@@ -47,8 +47,7 @@ def run(options: Options, clock: Clock | None = None) -> None:
     TraderError
         Something else is wrong that the user can act on.
     """
-    home = settings().home
-    (home / "logs").mkdir(parents=True, exist_ok=True)
+    home = settings().make_home()
     steps = Steps(to_stderr=options.as_json)
     with (home / "logs" / "demo.log").open("a") as log, only_one(home):
         logs.configure(settings().log_level, log, worker="demo")
