@@ -147,8 +147,8 @@ comment on table ops.sessions is
     'Everything that trades belongs to one of these. The one named suspense takes fills that belong to none.';
 comment on column ops.sessions.from_ts is 'A replay covers ticks with from_ts < ts <= to_ts.';
 
-insert into ops.sessions (session_id, kind, name)
-values ('00000000-0000-0000-0000-000000000000', 'live', 'suspense');
+insert into ops.sessions (session_id, kind, name, status, closed_at)
+values ('00000000-0000-0000-0000-000000000000', 'live', 'suspense', 'closed', clock_timestamp());
 
 create table ops.feeds (
     feed_id integer generated always as identity primary key,

@@ -13,7 +13,7 @@ import sysconfig
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,21 @@ class ScriptedVenue:
         self.command("send", fields=list(fields))
 
     def arm(self, pid: int, at: str) -> None:
-        """Kill a process at the moment its next message of a type arrives."""
+        """Kill a process at the moment its next message of a type arrives.
+
+        One that arrives before the trap is set is kept for `expect`; the caller kills anyway.
+        """
         self.command("kill", pid=pid, at=at)
-        self.expect("armed")
+        before = []
+        while (found := self.events.get(timeout=DEADLINE_S))["event"] != "armed":
+            before.append(found)
+        for event in [*before, *self._waiting()]:
+            self.events.put(event)
+
+    def _waiting(self) -> Iterator[dict[str, Any]]:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                yield self.events.get_nowait()
 
     def report(self, asked: dict[str, str], exec_type: str, status: str, **changes: object) -> str:
         """Send an ExecutionReport about an order as received; return its ExecID."""

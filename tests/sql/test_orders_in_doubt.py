@@ -128,3 +128,23 @@ def test_order_in_doubt_found_in_the_store_of_a_dead_gateway_keeps_its_message(c
     assert actions(conn) == [("new", "pending", "new")]
     Venue(conn, order_id).status("new")
     assert actions(conn) == [("new", "sent", "new")]
+
+
+def test_alerts_about_a_silent_venue_are_resolved_when_it_answers(conn, order_id):
+    conn.execute("select * from oms.begin_recovery('SIM')")
+    detail = f'{{"order_id": {order_id}}}'
+    conn.execute("select ops.raise_alert('status_unanswered', 'critical', 'silent', %s)", (detail,))
+    conn.execute(
+        "select ops.raise_alert('gateway_offline', 'critical', 'off', '{\"venue\": \"SIM\"}')"
+    )
+    watch = "select ops.watch_orders('1 hour')"
+    still = "select array_agg(kind order by kind) from ops.alerts where resolved_at is null"
+    conn.execute(watch)
+    assert conn.execute(still).fetchone() == (["gateway_offline", "status_unanswered"],)
+    Venue(conn, order_id).status("new")
+    conn.execute(
+        "select ops.beat('gateway', 'gateway', 1, 'h', 'running', "
+        '\'{"venue": "SIM", "logged_on": true}\', now())'
+    )
+    conn.execute(watch)
+    assert conn.execute(still).fetchone() == (None,)

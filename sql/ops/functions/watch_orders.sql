@@ -1,6 +1,6 @@
 -- Raises an alert for every order that has waited for its venue longer than p_age, and for every
--- open reconciliation break; resolves those that are over. Returns the number of both. For the risk
--- monitor.
+-- open reconciliation break; resolves those that are over, and what the gateway raised about a venue
+-- that was silent and answers again. Returns the number of orders and breaks. For the risk monitor.
 create or replace function ops.watch_orders(p_age interval)
 returns integer
 language sql
@@ -24,9 +24,16 @@ as $$
         update ops.alerts a set resolved_at = clock_timestamp()
         where a.kind in ('order_stuck', 'break') and a.resolved_at is null
             and not exists (select from due d where d.kind = a.kind and d.message = a.message)
+            or a.kind = 'status_unanswered' and a.resolved_at is null and not exists (
+                select from oms.orders o
+                where o.order_id = (a.detail->>'order_id')::bigint and o.status = 'unknown')
+            or a.kind = 'gateway_offline' and a.resolved_at is null and exists (
+                select from ops.heartbeats h
+                where h.kind = 'gateway' and h.beat_at > a.raised_at
+                    and h.detail->>'venue' = a.detail->>'venue' and h.detail->>'logged_on' = 'true')
         returning 1)
     select count(*)::integer from due, (select count(*) from raised) r, (select count(*) from resolved) x
 $$;
 comment on function ops.watch_orders(interval) is
-    'Raises and resolves alerts of kinds order_stuck and break; returns how many are due.';
+    'Raises and resolves alerts of kinds order_stuck and break, resolves the gateway''s that are over; returns how many are due.';
 grant execute on function ops.watch_orders(interval) to tsdb_worker;

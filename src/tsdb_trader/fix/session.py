@@ -219,8 +219,11 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
     def toApp(self, message: Any, _session: Any) -> None:
         header = message.getHeader()
         # The engine's own replay. An order that goes again goes through the gate, after the venue
-        # was asked; the number is filled with a gap.
+        # was asked; the number is filled with a gap. A question may be repeated, and has to be when
+        # the venue missed it: the gate waits for its answer.
         if header.isSetField(43) and header.getField(43) == "Y":
+            if header.getField(35) == codec.STATUS_REQUEST:
+                return
             raise quickfix.DoNotSend
         self._check_lease()
         if message.isSetField(11):

@@ -270,7 +270,8 @@ class GatewayWorker:
         """Tell a person about silence and refusals."""
         for ask in self._gate.overdue():
             text = f"{self._venue} does not answer for order {ask.question.order_id}"
-            ops.raise_alert(conn, "status_unanswered", "critical", text, {"order": str(ask)})
+            order = {"order_id": ask.question.order_id}
+            ops.raise_alert(conn, "status_unanswered", "critical", text, order)
         for refusal in engine.refusals():
             text = f"we had to refuse message {refusal}"
             ops.raise_alert(conn, "message_refused", "critical", f"{self._venue}: {text}", {})
@@ -278,7 +279,7 @@ class GatewayWorker:
         if engine.logged_on():
             self._offline_since = now
         elif now - self._offline_since > _OFFLINE_S:
-            detail = {"engine": engine.last_event, "pid": os.getpid()}
+            detail = {"engine": engine.last_event, "venue": self._venue, "pid": os.getpid()}
             text = f"no FIX session with {self._venue} for {_OFFLINE_S:.0f} s"
             ops.raise_alert(conn, "gateway_offline", "critical", text, detail)
             self._offline_since = now

@@ -169,7 +169,8 @@ class Loop:
             done.set()
 
     def _drain(self, conn: Connection) -> None:
-        self._status = "running" if self._listener else "no listener"
+        deaf = self.worker.channels and self._listener is None
+        self._status = "no listener" if deaf else "running"
         while not self._stop.is_set():
             if self._lease is not None:
                 self._lease.keep(conn)
