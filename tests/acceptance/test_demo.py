@@ -90,6 +90,18 @@ def test_demo_trades_and_keeps_every_promise_twice(
     assert conn.execute(
         "select count(*) from ops.heartbeats where status <> 'stopped'"
     ).fetchone() == (0,)
+    fills = [
+        conn.execute(
+            "select symbol, ts, side, quantity, price from oms.executions "
+            "join ref.instruments using (instrument_id) where session_id = %s "
+            "order by ts, symbol, side, quantity, price",
+            session,
+        ).fetchall()
+        for session in conn.execute(
+            "select session_id from ops.sessions where kind = 'replay' order by opened_at"
+        ).fetchall()
+    ]
+    assert fills[0] == fills[1], "the same window traded twice trades alike"
 
 
 @pytest.mark.slow

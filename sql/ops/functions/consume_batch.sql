@@ -1,5 +1,6 @@
 -- Steps the strategies of a session on its next batch and submits the orders of its signals, in one
--- transaction. Returns the number of signals, or null when no batch waits.
+-- transaction. Returns the number of signals, or null when no batch waits, or when the session replays
+-- in lock-step and a resting order has yet to meet the batch's market: its fill comes before the signal.
 -- A batch without a signal commits without waiting for the disk: lost with the server, it is stepped
 -- again to the same end. A batch with signals waits, because its orders leave the machine.
 create or replace function ops.consume_batch(p_session_id uuid)
@@ -14,7 +15,11 @@ declare
     v_signals integer;
 begin
     v_batch_id := signal.next_batch(p_session_id);
-    if v_batch_id is null then
+    if v_batch_id is null or exists (
+        select from market.batches b join ops.sessions s using (session_id)
+        where b.batch_id = v_batch_id and s.kind = 'replay'
+            and coalesce(s.parameters->>'speed', 'max') = 'max'
+            and not ops._met_market(p_session_id, b.batch_no)) then
         return null;
     end if;
     v_signals := signal.on_batch(v_batch_id);

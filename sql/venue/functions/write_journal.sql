@@ -48,6 +48,8 @@ begin
         from jsonb_populate_recordset(null::venue._progress, p_entry->'progress') p
         on conflict (venue, session_id) do update
             set batch_no = excluded.batch_no, as_of = excluded.as_of;
+        -- Replays in lock-step wait for it.
+        perform pg_notify('venue_progress', '');
     end if;
     if p_entry ? 'books' then
         insert into venue._books (

@@ -25,8 +25,6 @@ from tsdb_trader.venue.sessions import Session, book_order
 from tsdb_trader.venue.writer import Writer
 
 _BATCHES_PER_READ = 50
-# Bounds what a restart replays when resting orders do not trade.
-_BATCHES_PER_PROGRESS = 500
 _WORKING = ("new", "partially_filled")
 
 
@@ -76,7 +74,8 @@ class Exchange:
             behind = self._advance(entry, session, [])
             more |= behind
             self._touched.clear()
-            if entry.reports or session.batch_no - session.journaled_no >= _BATCHES_PER_PROGRESS:
+            # Written while orders rest, trades or not: replays in lock-step wait for it.
+            if entry.reports or session.batch_no > session.journaled_no:
                 self._touched[session.session_id] = session
                 outgoing += self._commit(entry)
             if not session.is_open and not behind:

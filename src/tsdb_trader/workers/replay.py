@@ -62,7 +62,7 @@ class ReplayWorker:
 
     kind = "replay"
     lease = "replay"
-    channels = ("signal_consumed_batches", "oms_executions", "ops_sessions")
+    channels = ("signal_consumed_batches", "oms_executions", "venue_progress", "ops_sessions")
     poll_s = 0.25
 
     def __init__(self, clock: Clock | None = None) -> None:

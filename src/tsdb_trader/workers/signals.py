@@ -18,7 +18,7 @@ class SignalsWorker:
 
     kind = "signals"
     lease = "signals"
-    channels = ("market_batches", "ops_sessions")
+    channels = ("market_batches", "oms_executions", "venue_progress", "ops_sessions")
     poll_s = 1.0
 
     def __init__(self) -> None:
