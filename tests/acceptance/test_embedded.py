@@ -20,7 +20,7 @@ import pytest
 
 from tsdb_trader import embedded
 from tsdb_trader.config import Settings
-from tsdb_trader.embedded import machine, postgres
+from tsdb_trader.embedded import machine, postgres, private
 from tsdb_trader.errors import EmbeddedServerError
 
 pytestmark = pytest.mark.skipif(
@@ -334,3 +334,20 @@ def test_postmaster_file_absent_or_broken_means_no_server(tmp_path: Path) -> Non
     assert postgres.read_postmaster(tmp_path) is None
     shutil.rmtree(tmp_path)
     assert postgres.read_postmaster(tmp_path) is None
+
+
+def test_purge_is_refused_while_another_home_runs_the_programs(
+    config: Settings, tmp_path: Path
+) -> None:
+    cache = private.Private(config).prefix
+    cache.mkdir(parents=True)
+    program = cache / "sleep"
+    shutil.copy("/bin/sleep", program)
+    other = subprocess.Popen([str(program), "60"])
+    try:
+        with pytest.raises(EmbeddedServerError, match=f"process {other.pid}.*stop it first"):
+            embedded.reset(config, purge=True)
+        assert program.exists()
+    finally:
+        other.kill()
+        other.wait()

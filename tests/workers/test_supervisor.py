@@ -168,3 +168,14 @@ def test_worker_ends_when_its_supervisor_is_killed(home: Path) -> None:
     process.kill()
     process.wait()
     eventually(lambda: not _alive(pid))
+
+
+def test_supervisor_says_why_a_worker_died(
+    home: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    supervisor = _supervisor("import sys; sys.exit('error: port 9 is taken')", clock)
+    supervisor.start()
+    eventually(lambda: supervisor.tick() or not supervisor.pids())
+    supervisor.stop()
+    shown = capsys.readouterr()
+    assert "error: port 9 is taken" in shown.out + shown.err

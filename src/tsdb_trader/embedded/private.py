@@ -262,8 +262,19 @@ class Private:
         self._set_up(server)
 
     def purge(self) -> None:
-        """Remove the data and the programs of the private server; FIX stores are set aside."""
+        """Remove the data and the programs of the private server; FIX stores are set aside.
+
+        Raises
+        ------
+        EmbeddedServerError
+            A server of another home runs from the same programs; nothing was removed.
+        """
         self.stop()
+        if users := _running_from(self.prefix):
+            raise EmbeddedServerError(
+                f"another home's server runs from {self.prefix} (process {users[0]}): stop it "
+                "first, or keep the programs with `tsdb-trader db reset --yes`"
+            )
         self.archive_fix()
         data, prefix = self.data_dir, self.prefix
         doomed = [*data.parent.glob("pgdata*"), data.with_name("run"), prefix]
@@ -276,6 +287,16 @@ class Private:
         self.file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             _ROOT_FOLDER.rmdir()
+
+
+def _running_from(folder: Path) -> list[int]:
+    """Return the processes whose program lies in a folder, as far as this user may see them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/exe"):
+        with contextlib.suppress(OSError):
+            if entry.readlink().is_relative_to(folder):
+                found.append(int(entry.parent.name))
+    return sorted(found)
 
 
 def _stamp() -> str:

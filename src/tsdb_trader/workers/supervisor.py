@@ -33,6 +33,7 @@ _STABLE_S = 5.0
 _FIRST_DELAY_S = 0.2
 _STOP_S = 20.0
 _LOG_BYTES = 50_000_000
+_LAST_WORDS_BYTES = 1_000
 _PR_SET_PDEATHSIG = 1
 
 
@@ -202,8 +203,16 @@ class Supervisor:
             status=status,
             action="restart",
             delay=round(delay, 3),
+            last_words=self._last_words(child.kind),
             log=str(self._logs / f"{child.kind}.log"),
         )
+
+    def _last_words(self, kind: str) -> str:
+        """Return the end of a worker's log, which says why it died if it could say anything."""
+        with (self._logs / f"{kind}.log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+            lines = log.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
 
     def _log_file(self, kind: str) -> IO[bytes]:
         path = self._logs / f"{kind}.log"
