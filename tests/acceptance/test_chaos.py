@@ -18,6 +18,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import psycopg
@@ -207,13 +208,16 @@ def storm(config: Settings, kills: int) -> None:
     watch = Watch(url, session_id)
     platform = Platform(config)
     done: Counter[str] = Counter()
+    # Everybody's turn comes, in random order: choosing anew each time could spare somebody.
+    victims = [victim for victim, _ in zip(cycle(VICTIMS), range(kills), strict=False)]
+    rng.shuffle(victims)
     try:
         assert watch.wait(ORDERS % 4, True, 60), "trading begins"
-        while done.total() < kills and watch.one(STATUS) == "open":
-            victim = rng.choice(VICTIMS)
+        while victims and watch.one(STATUS) == "open":
+            victim = victims[-1]
             threading.Event().wait(rng.uniform(0.05, 1.5))
             if platform.kill(victim):
-                done[victim] += 1
+                done[victims.pop()] += 1
                 # Progress in between, or the next kill hits what is not back yet.
                 if rng.random() < 0.7:
                     orders = watch.one(
@@ -221,7 +225,7 @@ def storm(config: Settings, kills: int) -> None:
                     )
                     watch.wait(ORDERS % orders, True, 60)
         print(dict(done))
-        assert done.total() >= kills, f"the session ended after {done.total()} kills"
+        assert not victims, f"the session ended after {done.total()} kills"
         assert watch.wait(STATUS, "closed", 300), (
             f"the session goes on and ends, seed {seed}: "
             f"{watch.one('select json_object_agg(worker, status || detail::text) from ops.heartbeats')}"
@@ -232,7 +236,6 @@ def storm(config: Settings, kills: int) -> None:
         check_after(conn, session_id)
         orders = conn.execute("select count(*) from oms.orders").fetchone()
         print(f"{orders} orders through {dict(done)}")
-        assert set(done) == set(VICTIMS) or kills < 20
 
 
 @pytest.mark.slow
