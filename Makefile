@@ -55,9 +55,10 @@ docs: setup ## write docs/sql_api.md from the comments in the database
 	@$(TRADER) docs
 
 lock: setup ## bring the requirements*.lock files up to date with pyproject.toml
-	@$(LOCK) pyproject.toml --extra build -o requirements.lock
-	@$(LOCK) pyproject.toml --extra build --extra dev -c requirements.lock -o requirements-dev.lock
-	@$(LOCK) pyproject.toml --extra feeds --extra research -c requirements-dev.lock \
+	@$(LOCK) pyproject.toml --extra build --extra feeds -o requirements.lock
+	@$(LOCK) pyproject.toml --extra build --extra feeds --extra dev -c requirements.lock \
+		-o requirements-dev.lock
+	@$(LOCK) pyproject.toml --extra research -c requirements-dev.lock \
 		-o requirements-extras.lock
 	@echo skfolio | $(LOCK) --no-deps - -o requirements-nodeps.lock
 

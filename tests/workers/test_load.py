@@ -19,9 +19,10 @@ import pytest
 from lean_files import QUOTES, TRADES, archive
 from tsdb_trader import db
 from tsdb_trader.errors import ConflictError, InputError, UnknownObjectError
-from tsdb_trader.feeds import loader, pgcopy
-from tsdb_trader.feeds.base import TickFile
+from tsdb_trader.feeds import base, loader, pgcopy
+from tsdb_trader.feeds.base import DataFile, Options
 from tsdb_trader.feeds.sample import generate
+from tsdb_trader.feeds.store import Counts
 
 BAD = """\
 34200002,1000000,200,0,0,P,1
@@ -53,7 +54,7 @@ def command(database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_load_bad_rows_are_quarantined_with_reason_row_and_text(conn, tmp_path):
     path = archive(tmp_path, QUOTES + BAD)
     report = loader.load(conn, "lean", [path])
-    assert report.total("quotes") == loader.Counts(9, 5, 4)
+    assert report.total("quotes") == Counts(9, 5, 4)
     assert conn.execute(
         "select source, position, reason, raw from market.quarantine order by position"
     ).fetchall() == [
@@ -67,11 +68,12 @@ def test_load_bad_rows_are_quarantined_with_reason_row_and_text(conn, tmp_path):
     ).fetchone() == ("complete", 9, 5, 4, 9)
 
 
-@pytest.mark.parametrize("chunk_rows", [1, 2, 3, 100])
-def test_load_any_chunk_size_stores_the_same(conn, tmp_path, chunk_rows):
+@pytest.mark.parametrize("block_rows", [1, 2, 3, 100])
+def test_load_any_block_size_stores_the_same(conn, tmp_path, monkeypatch, block_rows):
     path = archive(tmp_path, BAD[:30] + QUOTES + BAD)
-    loader.load(conn, "lean", [path], chunk_rows=100, feed="reference")
-    loader.load(conn, "lean", [path], chunk_rows=chunk_rows)
+    loader.load(conn, "lean", [path], feed="reference")
+    monkeypatch.setattr(base, "BLOCK_ROWS", block_rows)
+    loader.load(conn, "lean", [path])
     columns = "ts, seq, bid_price, bid_size, ask_price, ask_size, flags, exchange, conditions"
     found = [
         conn.execute(
@@ -92,7 +94,7 @@ def test_load_twice_stores_nothing_twice(conn, tmp_path):
     before = counts(conn)
     second = loader.load(conn, "lean", [tmp_path])
     assert (first.already_loaded, second.already_loaded) == (0, 2)
-    assert second.total("quotes") == loader.Counts()
+    assert second.total("quotes") == Counts()
     assert counts(conn) == before == (5, 4, 4)
 
 
@@ -129,7 +131,7 @@ def test_load_known_only_refuses_a_new_symbol(conn, tmp_path):
 
 def test_load_symbol_with_too_few_decimals_is_an_error(conn, tmp_path):
     conn.execute("select ref.add_instrument('ABC', p_price_scale => 2)")
-    with pytest.raises(InputError, match="price_scale of 4"):
+    with pytest.raises(InputError, match="keeps 2"):
         loader.load(conn, "lean", [archive(tmp_path, QUOTES)])
     assert counts(conn) == (0, 0, 0)
 
@@ -153,11 +155,17 @@ def test_load_damaged_container_anywhere_stores_nothing(conn, tmp_path):
 
 def test_load_file_that_changes_meanwhile_is_an_error(conn, tmp_path, monkeypatch):
     monkeypatch.setattr(loader, "KEPT_BYTES", 0)
-    read = loader.LeanFormat.read
-    contents = iter([b"", b"34200000,1000000,200,0,0,P,1,0\n"])
-    monkeypatch.setattr(loader.LeanFormat, "read", lambda *a: read(*a) + next(contents))
+    path = archive(tmp_path, QUOTES)
+    opened = loader.LeanFormat.open
+
+    def changed(self, file):
+        content = opened(self, file)
+        os.utime(path, (1, 1))
+        return content
+
+    monkeypatch.setattr(loader.LeanFormat, "open", changed)
     with pytest.raises(InputError, match="changed while it was loaded"):
-        loader.load(conn, "lean", [archive(tmp_path, QUOTES)])
+        loader.load(conn, "lean", [path])
     assert counts(conn) == (0, 0, 0)
 
 
@@ -180,18 +188,19 @@ class Killer:
     def __init__(self, rows: int) -> None:
         self._rows = rows
 
-    def file(self, file: TickFile, place: int, of: int) -> None:
+    def file(self, file: DataFile, place: int, of: int) -> None:
         """Take no notice."""
 
-    def rows(self, done: int, of: int) -> None:
+    def rows(self, done: int) -> None:
         """Die."""
         if done >= self._rows:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_between_chunks(database: str, path: str, rows: int) -> None:
+    base.BLOCK_ROWS = 1000
     with db.connect(database, autocommit=True) as conn:
-        loader.load(conn, "lean", [Path(path)], chunk_rows=1000, progress=Killer(rows))
+        loader.load(conn, "lean", [Path(path)], progress=Killer(rows))
 
 
 def die_within_a_chunk(database: str, path: str, rows: int) -> None:
@@ -206,8 +215,9 @@ def die_within_a_chunk(database: str, path: str, rows: int) -> None:
         advance(conn, source_id, to)
 
     market.advance_source = killed
+    base.BLOCK_ROWS = 1000
     with db.connect(database, autocommit=True) as conn:
-        loader.load(conn, "lean", [Path(path)], chunk_rows=1000)
+        loader.load(conn, "lean", [Path(path)])
 
 
 @pytest.mark.parametrize("death", ["die_between_chunks", "die_within_a_chunk"])
@@ -242,19 +252,20 @@ def test_load_killed_in_the_middle_resumes_with_nothing_lost_or_twice(
     ).fetchone() == (1,)
 
 
-def test_load_two_at_once_one_waits_and_finds_it_loaded(conn, database, connect_as, tmp_path):
+def test_load_two_at_once_one_waits_and_finds_it_loaded(conn, connect_as, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "BLOCK_ROWS", 2)
     path = archive(tmp_path, QUOTES)
     reached, go_on = threading.Event(), threading.Event()
 
     class Held(loader.Silent):
-        def rows(self, done: int, of: int) -> None:
+        def rows(self, done: int) -> None:
             reached.set()
             assert go_on.wait(60)
 
     reports: dict[str, loader.Report] = {}
 
     def run(name: str, connection: psycopg.Connection, progress: loader.Silent) -> None:
-        reports[name] = loader.load(connection, "lean", [path], chunk_rows=2, progress=progress)
+        reports[name] = loader.load(connection, "lean", [path], progress=progress)
 
     first, second = connect_as(), connect_as()
     threads = [threading.Thread(target=run, args=("first", first, Held()))]
@@ -273,16 +284,17 @@ def test_load_two_at_once_one_waits_and_finds_it_loaded(conn, database, connect_
     assert counts(conn) == (5, 0, 0)
 
 
-def test_load_connection_lost_in_the_middle_resumes(conn, connect_as, tmp_path):
+def test_load_connection_lost_in_the_middle_resumes(conn, connect_as, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "BLOCK_ROWS", 2)
     path = archive(tmp_path, QUOTES)
     doomed = connect_as()
 
     class Cut(loader.Silent):
-        def rows(self, done: int, of: int) -> None:
+        def rows(self, done: int) -> None:
             conn.execute("select pg_terminate_backend(%s, 10000)", (doomed.info.backend_pid,))
 
     with pytest.raises(psycopg.OperationalError):
-        loader.load(doomed, "lean", [path], chunk_rows=2, progress=Cut())
+        loader.load(doomed, "lean", [path], progress=Cut())
     assert loader.load(conn, "lean", [path]).files[0].status == "resumed"
     assert counts(conn) == (5, 0, 0)
 
@@ -297,10 +309,10 @@ def test_encode_texts_of_all_lengths_arrive_unchanged(conn, tmp_path):
 
 
 def test_encode_no_rows_is_an_empty_copy(tmp_path):
-    reader = loader.LeanFormat()
+    reader = loader.LeanFormat(Options())
     [file] = reader.discover([archive(tmp_path, QUOTES)])
-    ticks = reader.decode(file, reader.read(file)).ticks.part(0, 0)
-    pieces = list(pgcopy.encode(ticks, pgcopy.Target(1, 1, 1)))
+    [block] = reader.decode(file, reader.open(file), base.Rules())
+    pieces = list(pgcopy.encode(block.ticks[0].part(slice(0, 0)), [pgcopy.Target(1, 1, 1)]))
     assert pieces == [pgcopy.HEADER, pgcopy.TRAILER]
 
 

@@ -24,19 +24,30 @@ begin
         union all
         select t.source_id, count(*)
         from market._trades t join ops.sessions s using (feed_id)
-        where s.session_id = p_session_id group by t.source_id),
-    files as (
-        select f.rows_read, coalesce(st.stored, 0) as stored, q.quarantined
+        where s.session_id = p_session_id group by t.source_id
+        union all
+        select e.source_id, count(*)
+        from market._book_events e join ops.sessions s using (feed_id)
+        where s.session_id = p_session_id group by e.source_id),
+    lost as (
+        select count(*) as parts
         from market.sources f
         join ops.sessions s using (feed_id)
         left join stored st using (source_id)
+        where s.session_id = p_session_id and f.kind in ('quotes', 'trades', 'book_events')
+            and f.rows_stored <> coalesce(st.stored, 0)),
+    files as (
+        select f.rows_read, f.rows_stored, q.quarantined
+        from market.sources f
+        join ops.sessions s using (feed_id)
         cross join lateral (
             select count(*) as quarantined from market.quarantine r where r.source_id = f.source_id) q
-        where s.session_id = p_session_id)
+        where s.session_id = p_session_id and f.parent_id is null)
     select 'rows read = stored + quarantined, in every file',
-        count(*) filter (where rows_read <> stored + quarantined) = 0,
+        count(*) filter (where rows_read <> rows_stored + quarantined) = 0
+            and (select parts from lost) = 0,
         format('%s files, %s rows = %s + %s', count(*), coalesce(sum(rows_read), 0),
-            coalesce(sum(stored), 0), coalesce(sum(quarantined), 0))
+            coalesce(sum(rows_stored), 0), coalesce(sum(quarantined), 0))
     from files;
 
     return query

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -10,34 +10,60 @@ from uuid import UUID
 
 from psycopg import sql
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from tsdb_trader.db import Connection, translated
 
 
 @dataclass(frozen=True)
+class Part:
+    """The rows of one instrument and kind in a source; ticks carry its `source_id`."""
+
+    kind: str
+    symbol: str | None
+    source_id: int
+    instrument_id: int | None
+    price_scale: int
+    size_scale: int
+
+
+@dataclass(frozen=True)
 class Source:
-    """A file of ticks as the database knows it; `next_row` is where loading goes on."""
+    """A file or stream as the database knows it; `next_row` is where to go on.
+
+    `part` is the source itself when it holds one instrument and kind.
+    """
 
     source_id: int
     feed_id: int
-    instrument_id: int
-    price_scale: int
-    size_scale: int
     status: Literal["loading", "complete"]
     next_row: int
+    part: Part | None
+
+
+@dataclass(frozen=True)
+class PartAdvance:
+    """How many rows of a part a block stored, and which times they span."""
+
+    source_id: int
+    kind: str
+    count: int
+    first_ts: datetime
+    last_ts: datetime
 
 
 @dataclass(frozen=True)
 class Advance:
-    """What a chunk of a source's rows came to; times span the rows stored."""
+    """What a block of a source's rows came to."""
 
     from_row: int
     to_row: int
     stored: int
     quarantined: int
-    first_ts: datetime | None
-    last_ts: datetime | None
+    missing: int
+    duplicates: int
     complete: bool
+    parts: Sequence[PartAdvance]
 
 
 def complete_sources(conn: Connection, feed: str, shas: Sequence[str]) -> set[tuple[str, str]]:
@@ -70,10 +96,12 @@ def open_source(
     content: str,
     name: str,
     kind: str,
-    symbol: str,
+    symbol: str | None,
     known_only: bool,
+    definition: Mapping[str, object],
+    first_row: int = 0,
 ) -> Source:
-    """Register a file, with its feed and instrument, or find it again.
+    """Register a file or stream, with its feed and instrument, or find it again.
 
     Raises
     ------
@@ -85,13 +113,53 @@ def open_source(
         The feed is of another format.
     """
     with translated():
-        cursor = conn.cursor(row_factory=class_row(Source))
-        source = cursor.execute(
-            "select * from market.open_source(%s, %s, %s, %s, %s, %s, %s, %s)",
-            (feed, file_format, sha256, content, name, kind, symbol, known_only),
+        row = conn.execute(
+            """select s.source_id, s.feed_id, s.status, s.next_row,
+                      s.instrument_id, s.price_scale, s.size_scale
+               from market.open_source(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) s""",
+            (
+                *(feed, file_format, sha256, content, name, kind, symbol, known_only),
+                *(Jsonb(dict(definition)), first_row),
+            ),
         ).fetchone()
-    assert source is not None  # noqa: S101 - the function returns its row or raises
-    return source
+    assert row is not None  # noqa: S101 - the function returns its row or raises
+    source_id, feed_id, status, next_row, instrument_id, price_scale, size_scale = row
+    part = None
+    if instrument_id is not None:
+        part = Part(kind, symbol, source_id, instrument_id, price_scale, size_scale)
+    return Source(source_id, feed_id, status, next_row, part)
+
+
+def open_parts(
+    conn: Connection,
+    source_id: int,
+    parts: Sequence[tuple[str, str | None]],
+    definition: Mapping[str, object],
+    known_only: bool,
+) -> list[Part]:
+    """Register the (kind, symbol) that a source holds, with their instruments, or find them again.
+
+    Raises
+    ------
+    UnknownObjectError
+        A symbol is not registered and `known_only` forbids to do it.
+    """
+    kinds, symbols = zip(*parts, strict=True)
+    with translated():
+        cursor = conn.cursor(row_factory=class_row(Part))
+        return cursor.execute(
+            "select * from market.open_parts(%s, %s, %s, %s, %s)",
+            (source_id, list(kinds), list(symbols), Jsonb(dict(definition)), known_only),
+        ).fetchall()
+
+
+TICK_TABLES = {
+    "quotes": "_quotes",
+    "trades": "_trades",
+    "book_events": "_book_events",
+    "bars": "_source_bars",
+}
+MESSAGE_TABLES = {"statuses": "statuses", "news": "news", "series": "alt_series"}
 
 
 def copy_ticks(
@@ -103,7 +171,7 @@ def copy_ticks(
     """
     conn.execute("select pg_catalog.set_config('tsdb_trader.ranges_noted', 'on', true)")
     statement = sql.SQL("copy market.{} ({}) from stdin (format binary)").format(
-        sql.Identifier(f"_{kind}"), sql.SQL(", ").join(map(sql.Identifier, columns))
+        sql.Identifier(TICK_TABLES[kind]), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     with conn.cursor() as cursor, cursor.copy(statement) as copy:
         for piece in pieces:
@@ -124,6 +192,18 @@ def quarantine(
             copy.write_row((source.feed_id, source.source_id, name, position, reason, raw))
 
 
+def insert_messages(conn: Connection, kind: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Store rows of statuses, news or series; each has the same columns, mappings become jsonb."""
+    columns = list(rows[0])
+    statement = sql.SQL("copy market.{} ({}) from stdin").format(
+        sql.Identifier(MESSAGE_TABLES[kind]), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            values = (row[column] for column in columns)
+            copy.write_row([Jsonb(v) if isinstance(v, dict) else v for v in values])
+
+
 def advance_source(conn: Connection, source_id: int, advance: Advance) -> None:
     """Move a source's resume point, in the transaction that stored its rows.
 
@@ -132,20 +212,65 @@ def advance_source(conn: Connection, source_id: int, advance: Advance) -> None:
     ConflictError
         Another load moved it meanwhile.
     """
+    parts = advance.parts
     with translated():
         conn.execute(
-            "select market.advance_source(%s, %s, %s, %s, %s, %s, %s, %s)",
+            """select market.advance_source(%s, %s, %s, %s, %s, %s, %s, %s,
+                                            %s::int[], %s::bigint[], %s::timestamptz[],
+                                            %s::timestamptz[])""",
             (
                 source_id,
                 advance.from_row,
                 advance.to_row,
                 advance.stored,
                 advance.quarantined,
-                advance.first_ts,
-                advance.last_ts,
+                advance.missing,
+                advance.duplicates,
                 advance.complete,
+                [part.source_id for part in parts],
+                [part.count for part in parts],
+                [part.first_ts for part in parts],
+                [part.last_ts for part in parts],
             ),
         )
+
+
+def note_gaps(
+    conn: Connection,
+    source_id: int,
+    gaps: Sequence[tuple[int, int]],
+    filled: Sequence[tuple[int, int]],
+) -> None:
+    """Record sequence numbers that are missing, and such as came after all."""
+    with translated():
+        conn.execute(
+            "select market.note_gaps(%s, %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])",
+            (
+                source_id,
+                [first for first, _ in gaps],
+                [last for _, last in gaps],
+                [first for first, _ in filled],
+                [last for _, last in filled],
+            ),
+        )
+
+
+def cancel_trades(conn: Connection, source_id: int, trades: Sequence[tuple[str, int]]) -> int:
+    """Mark trades of a source (symbol, trade_id) as undone; return how many there were."""
+    with translated():
+        row = conn.execute(
+            "select market.cancel_trades(%s, %s::text[], %s::bigint[])",
+            (source_id, [symbol for symbol, _ in trades], [trade for _, trade in trades]),
+        ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def read_rules(conn: Connection) -> dict[str, float]:
+    """Return the thresholds that decide what is stored, by rule."""
+    rows = conn.execute(
+        "select r.rule, r.threshold from market.quality_rules r where r.stage = 'load'"
+    )
+    return {str(rule): float(threshold) for rule, threshold in rows}
 
 
 def write_batch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,19 @@ from rich.table import Table
 from tsdb_trader import db
 from tsdb_trader.api import market
 from tsdb_trader.feeds import loader
-from tsdb_trader.feeds.base import TickFile
+from tsdb_trader.feeds.base import DataFile, Options
+from tsdb_trader.feeds.store import Counts
+
+VIEWS = {
+    "quotes": "market.quotes",
+    "trades": "market.trades",
+    "book_events": "market.book_events",
+    "bars": "market.source_bars",
+    "statuses": "market.statuses",
+    "news": "market.news",
+    "series": "market.alt_series",
+}
+KINDS = tuple(VIEWS)
 
 
 class _Shown:
@@ -28,14 +41,14 @@ class _Shown:
         self._files = bars.add_task("files", total=None)
         self._rows = bars.add_task("rows", total=None)
 
-    def file(self, file: TickFile, place: int, of: int) -> None:
+    def file(self, file: DataFile, place: int, of: int) -> None:
         """Show which file is next."""
         self._bars.update(self._files, total=of, completed=place - 1, description=file.content)
         self._bars.reset(self._rows, total=None)
 
-    def rows(self, done: int, of: int) -> None:
+    def rows(self, done: int) -> None:
         """Show how many of its rows are stored."""
-        self._bars.update(self._rows, total=of, completed=done)
+        self._bars.update(self._rows, completed=done)
 
 
 def load(
@@ -52,6 +65,19 @@ def load(
     known_only: Annotated[
         bool, typer.Option("--known-only", help="Refuse symbols that are not registered yet.")
     ] = False,
+    mapping: Annotated[
+        Path | None, typer.Option(help="Mapping file of formats csv and parquet.")
+    ] = None,
+    day: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Day of files that do not name it."),
+    ] = None,
+    symbol: Annotated[
+        str | None, typer.Option(help="Instrument of files that do not name it.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone of times without one, such as America/New_York.")
+    ] = None,
 ) -> None:
     """Load tick files; what is loaded already is not loaded again."""
     from tsdb_trader import schema
@@ -71,7 +97,13 @@ def load(
         ) as bars,
     ):
         report = loader.load(
-            conn, format_name, paths, feed=feed, known_only=known_only, progress=_Shown(bars)
+            conn,
+            format_name,
+            paths,
+            feed=feed,
+            known_only=known_only,
+            options=Options(mapping, day.date() if day else None, symbol, timezone),
+            progress=_Shown(bars),
         )
         market.refresh_rollups(conn)
     if as_json:
@@ -83,17 +115,18 @@ def load(
 def _as_json(report: loader.Report) -> dict[str, object]:
     return {
         "feed": report.feed,
-        "quotes": asdict(report.total("quotes")),
-        "trades": asdict(report.total("trades")),
+        **asdict(report.total()),
+        **{kind: asdict(report.total(kind)) for kind in KINDS},
         "already_loaded": report.already_loaded,
         "files": [
             {
                 "file": file.file,
                 "content": file.content,
                 "symbol": file.symbol,
-                "kind": file.kind,
+                "kind": file.kind or "many",
                 "status": file.status,
                 **asdict(file.counts),
+                "records": file.stored,
             }
             for file in report.files
         ],
@@ -109,8 +142,10 @@ def _print(report: loader.Report) -> None:
     for file in report.files:
         table.add_row(file.content, *_numbers(file.counts), file.status.replace("_", " "))
     table.add_section()
-    for kind in ("quotes", "trades"):
-        table.add_row(f"market.{kind}", *_numbers(report.total(kind)), "")
+    for kind in KINDS:
+        counts = report.total(kind)
+        if counts.read or kind in {file.kind for file in report.files}:
+            table.add_row(VIEWS[kind], *_numbers(counts), "")
     # Wide enough for any symbol when the output goes to a file.
     width = None if sys.stdout.isatty() else 120
     Console(highlight=False, width=width).print(table)
@@ -120,5 +155,5 @@ def _print(report: loader.Report) -> None:
         typer.echo("see market.quarantine for the rows that were not stored, and why")
 
 
-def _numbers(counts: loader.Counts) -> list[str]:
+def _numbers(counts: Counts) -> list[str]:
     return [f"{n:,}" for n in (counts.read, counts.stored, counts.quarantined)]

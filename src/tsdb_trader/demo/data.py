@@ -15,6 +15,7 @@ from tsdb_trader.demo.progress import NEW_YORK, Steps
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds import loader
 from tsdb_trader.feeds import sample as generator
+from tsdb_trader.feeds.base import Options
 from tsdb_trader.research import calibration
 
 _OPEN, _CLOSE = time(9, 30), time(16, 0)
@@ -41,7 +42,7 @@ def load(conn: Connection, folder: Path, feed: str, steps: Steps) -> Days:
     """
     steps.say(f"loading the ticks in {folder} ...")
     # Before a row is stored: a folder that cannot be traded on leaves nothing in the feed.
-    found = loader.FORMATS["lean"]().discover([folder])
+    found = loader.FORMATS["lean"](Options()).discover([folder])
     days = sorted({date.fromisoformat(file.content.split("/")[1]) for file in found})
     if len(days) < 2:
         raise InputError(f"{folder} holds ticks of one day: add a second, the demo needs two")

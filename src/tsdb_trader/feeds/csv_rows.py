@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
-from tsdb_trader.feeds.base import Integers, Rejected, Text
+from tsdb_trader.feeds.base import Integers, Rejected, Text, as_text
 
 _INTEGER = re.compile(r"-?[0-9]+")
 _DECIMAL = re.compile(r"-?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?|-?[0-9]+\.")
@@ -52,8 +52,7 @@ class Lines:
 
     def raw(self, row: int) -> str:
         """Return a line as text that any database can hold; bytes that are no text are escaped."""
-        line = self.body[self.starts[row] : self.ends[row]]
-        return line.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+        return as_text(self.body[self.starts[row] : self.ends[row]])
 
     @cached_property
     def commas(self) -> Integers:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from tsdb_trader.errors import InputError
-from tsdb_trader.feeds import lean_decode
-from tsdb_trader.feeds.base import Decoded, Kind, TickFile
+from tsdb_trader.feeds import base, lean_decode
+from tsdb_trader.feeds.base import Block, DataFile, Kind, Options, Rules
 
 _FILE = re.compile(r"(\d{8})_(quote|trade)\.zip", re.IGNORECASE)
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,23}")
@@ -27,9 +28,11 @@ class LeanFormat:
     """Reads Lean's tick archives."""
 
     name = "lean"
-    price_scale = 4
 
-    def discover(self, paths: Iterable[Path]) -> list[TickFile]:
+    def __init__(self, options: Options | None = None) -> None:
+        self._options = options or Options()
+
+    def discover(self, paths: Iterable[Path]) -> list[DataFile]:
         """Find the archives in files and folders, and check their names and members.
 
         Raises
@@ -37,7 +40,7 @@ class LeanFormat:
         InputError
             A path cannot be read, holds no archive, or a name does not follow the layout.
         """
-        found: dict[Path, TickFile] = {}
+        found: dict[Path, DataFile] = {}
         for path in paths:
             for archive in _archives(path):
                 found.setdefault(archive.resolve(), _identify(archive))
@@ -47,37 +50,35 @@ class LeanFormat:
                 _member(file, archive_)
         return files
 
-    def read(self, file: TickFile) -> bytes:
-        """Return the CSV inside the archive.
+    def open(self, file: DataFile) -> BinaryIO:
+        """Return the CSV inside the archive."""
+        archive = _opened(file.path)
+        return cast(BinaryIO, archive.open(_member(file, archive)))
 
-        Raises
-        ------
-        InputError
-            The archive is damaged or empty.
-        """
-        with _opened(file.path) as archive:
-            try:
-                content = archive.read(_member(file, archive))
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-                raise InputError(f"{file.path}: damaged zip ({error}); get the file anew") from None
-            except RuntimeError:
-                raise InputError(f"{file.path}: the zip is encrypted; unpack and zip it") from None
-        if not content.strip():
-            raise InputError(f"{file.path}: the CSV inside is empty; get the file anew")
-        return content
-
-    def decode(self, file: TickFile, content: bytes) -> Decoded:
+    def decode(self, file: DataFile, content: BinaryIO, rules: Rules) -> Iterator[Block]:
         """Turn the CSV into ticks and rejected rows.
 
         Raises
         ------
         InputError
-            Most rows do not have the format's columns, or none can be parsed.
+            The archive is damaged or empty, most rows do not have the format's columns, or none
+            can be parsed.
         """
-        return lean_decode.decode(str(file.path), content, file.kind, _day(file))
+        try:
+            text = content.read()
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise InputError(f"{file.path}: damaged zip ({error}); get the file anew") from None
+        except RuntimeError:
+            raise InputError(f"{file.path}: the zip is encrypted; unpack and zip it") from None
+        if not text.strip():
+            raise InputError(f"{file.path}: the CSV inside is empty; get the file anew")
+        assert file.kind  # noqa: S101 - every archive is of one
+        block = lean_decode.decode(str(file.path), text, file.kind, _day(file))
+        for start in range(0, block.stop, base.BLOCK_ROWS):
+            yield block.part(start, start + base.BLOCK_ROWS)
 
 
-def _day(file: TickFile) -> date:
+def _day(file: DataFile) -> date:
     return date.fromisoformat(file.content.split("/")[-2])
 
 
@@ -95,7 +96,7 @@ def _archives(path: Path) -> list[Path]:
     return [path]
 
 
-def _identify(path: Path) -> TickFile:
+def _identify(path: Path) -> DataFile:
     match = _FILE.fullmatch(path.name)
     if match is None:
         raise InputError(f"{path}: not a lean file name; expected {_LAYOUT}")
@@ -107,7 +108,8 @@ def _identify(path: Path) -> TickFile:
     if not _SYMBOL.fullmatch(symbol):
         raise InputError(f"{path}: folder {symbol!r} cannot be a ticker; expected {_LAYOUT}")
     kind: Kind = "quotes" if match[2].lower() == "quote" else "trades"
-    return TickFile(path, kind, symbol, f"{symbol}/{day.isoformat()}/{kind}")
+    content = f"{symbol}/{day.isoformat()}/{kind}"
+    return DataFile(path, content, kind, symbol, vocabulary="algoseek")
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
@@ -119,20 +121,22 @@ def _opened(path: Path) -> zipfile.ZipFile:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
 
 
-def _member(file: TickFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+def _member(file: DataFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [m for m in archive.infolist() if not m.is_dir()]
     if len(members) != 1 or not members[0].filename.lower().endswith(".csv"):
         names = ", ".join(m.filename for m in members[:3]) or "nothing"
         raise InputError(f"{file.path}: expected one CSV inside, found {names}; zip it alone")
     name = members[0].filename
+    kind = (file.kind or "").removesuffix("s")
+    symbol = (file.symbol or "").lower()
     # Names look like 20131007_aig_Quote_Tick.csv; bars are packed alike and are no ticks.
     words = Path(name).stem.lower().split("_")
-    day, kind = file.path.name[:8], file.kind.removesuffix("s")
-    expected = {day, file.symbol.lower(), kind, "tick"}
+    day = file.path.name[:8]
+    expected = {day, symbol, kind, "tick"}
     if wrong := [word for word in words if word not in expected]:
         what = "bars, not ticks" if _RESOLUTIONS & set(wrong) else f"about {' '.join(wrong)}"
         raise InputError(
             f"{file.path}: the CSV inside ({name}) is {what}; "
-            f"expected {day}_{file.symbol.lower()}_{kind.title()}_Tick.csv"
+            f"expected {day}_{symbol}_{kind.title()}_Tick.csv"
         )
     return members[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
@@ -15,8 +14,9 @@ from tsdb_trader.feeds.base import (
     ASK_SET,
     BID_SET,
     EPOCH,
+    NULL,
     SUSPICIOUS,
-    Decoded,
+    Block,
     Integers,
     Kind,
     Rejected,
@@ -51,7 +51,7 @@ CROSS_PART = 400
 _Mask: TypeAlias = NDArray[np.bool_]
 
 
-def decode(name: str, content: bytes, kind: Kind, day: date) -> Decoded:
+def decode(name: str, content: bytes, kind: Kind, day: date) -> Block:
     """Decode a whole file.
 
     Parameters
@@ -84,7 +84,7 @@ def decode(name: str, content: bytes, kind: Kind, day: date) -> Decoded:
     rejected.extend(checks.rejected(lines, columns.rows))
     rejected.sort(key=lambda row: row.position)
     build = _quotes if kind == "quotes" else _trades
-    return Decoded(len(lines), build(columns, kept, ts[kept]), rejected)
+    return Block(0, len(lines), [build(columns, kept, ts[kept])], rejected=rejected)
 
 
 def _other_schema(lines: Lines, fields: int) -> bool:
@@ -173,19 +173,15 @@ def _check_quotes(checks: _Checks, numbers: dict[str, Integers]) -> None:
         checks.reject("crossed", both & (bid - ask > np.maximum(CROSS_MINIMUM, ask // CROSS_PART)))
 
 
-def _texts(columns: Columns, kept: NDArray[np.intp]) -> Sequence[Text]:
-    names = ("exchange", "conditions")
+def _texts(columns: Columns, kept: NDArray[np.intp]) -> dict[str, Text]:
     whole = len(kept) == len(columns.rows)
-    return [
-        t if whole else Text(t.values, t.codes[kept]) for t in map(columns.texts.get, names) if t
-    ]
+    return {name: t if whole else t.part(kept) for name, t in columns.texts.items()}
 
 
 def _trades(columns: Columns, kept: NDArray[np.intp], ts: Integers) -> Ticks:
     numbers = {name: columns.numbers[name][kept] for name in ("price", "size")}
     flags = (columns.numbers["suspicious"][kept] * SUSPICIOUS).astype(np.int16)
-    exchange, conditions = _texts(columns, kept)
-    return Ticks("trades", ts, columns.rows[kept], numbers, flags, exchange, conditions)
+    return Ticks("trades", ts, columns.rows[kept], numbers, flags, _texts(columns, kept))
 
 
 def _quotes(columns: Columns, kept: NDArray[np.intp], ts: Integers) -> Ticks:
@@ -195,9 +191,10 @@ def _quotes(columns: Columns, kept: NDArray[np.intp], ts: Integers) -> Ticks:
         price = columns.numbers[f"{side}_price"][kept]
         is_set = price > 0
         flags |= np.where(is_set, np.int16(bit), np.int16(0))
-        # The last row that set this side; before the first one, a row whose price and size are 0.
+        # The last row that set this side.
         source = np.maximum.accumulate(np.where(is_set, np.arange(len(price)), 0))
-        numbers[f"{side}_price"] = price[source]
-        numbers[f"{side}_size"] = columns.numbers[f"{side}_size"][kept][source]
-    exchange, conditions = _texts(columns, kept)
-    return Ticks("quotes", ts, columns.rows[kept], numbers, flags, exchange, conditions)
+        unknown = slice(0, int(np.argmax(is_set)) if is_set.any() else len(price))
+        for what, values in (("price", price), ("size", columns.numbers[f"{side}_size"][kept])):
+            numbers[f"{side}_{what}"] = values[source]
+            numbers[f"{side}_{what}"][unknown] = NULL
+    return Ticks("quotes", ts, columns.rows[kept], numbers, flags, _texts(columns, kept))

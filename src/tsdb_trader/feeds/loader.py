@@ -1,60 +1,44 @@
-"""Loads files of ticks: each file once, in chunks, going on where an earlier load stopped."""
+"""Loads files: each file once, block by block, going on where an earlier load stopped."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import chain
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
-
-import numpy as np
+from typing import BinaryIO, Literal, Protocol
 
 from tsdb_trader.api import market
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import InputError, TraderError, UnknownObjectError
-from tsdb_trader.feeds import pgcopy
-from tsdb_trader.feeds.base import EPOCH, Decoded, Format, Kind, Rejected, TickFile, Ticks
+from tsdb_trader.feeds.base import DataFile, Format, Kind, Options, Rules
+from tsdb_trader.feeds.files import reading
 from tsdb_trader.feeds.lean import LeanFormat
+from tsdb_trader.feeds.store import Built, Counts, SourceWriter, build
 
-FORMATS: dict[str, Callable[[], Format]] = {"lean": LeanFormat}
-CHUNK_ROWS = 200_000
-"""Rows of a transaction: large enough that commits cost nothing, small enough to lose little."""
-KEPT_BYTES = 256 << 20
+FORMATS: dict[str, Callable[[Options], Format]] = {"lean": LeanFormat}
+KEPT_BYTES = 64 << 20
 """How much unpacked content is kept from hashing to decoding."""
-
-_T = TypeVar("_T")
-
-
-@dataclass
-class Counts:
-    """Rows of this run; read = stored + quarantined."""
-
-    read: int = 0
-    stored: int = 0
-    quarantined: int = 0
-
-    def add(self, other: Counts) -> None:
-        """Add another count to this one."""
-        self.read += other.read
-        self.stored += other.stored
-        self.quarantined += other.quarantined
+_PIECE = 1 << 20
 
 
 @dataclass
 class FileReport:
-    """What became of a file. Its counts are of this run: all 0 when it was loaded before."""
+    """What became of a file. Its counts are of this run: all 0 when it was loaded before.
+
+    `stored` counts what its rows became, by kind; a row may become several.
+    """
 
     file: str
-    kind: Kind
-    symbol: str
+    kind: Kind | None
+    symbol: str | None
     content: str
     status: Literal["loaded", "resumed", "already_loaded"]
     counts: Counts = field(default_factory=Counts)
+    stored: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -64,12 +48,18 @@ class Report:
     feed: str
     files: list[FileReport] = field(default_factory=list)
 
-    def total(self, kind: Kind) -> Counts:
-        """Add up the files of one kind."""
+    def total(self, kind: str | None = None) -> Counts:
+        """Add up the files, or those rows that are of one kind.
+
+        Rows of a file of many kinds that were quarantined are of no kind.
+        """
         total = Counts()
         for file in self.files:
-            if file.kind == kind:
+            if kind in (None, file.kind):
                 total.add(file.counts)
+            elif file.kind is None and kind is not None:
+                stored = file.stored.get(kind, 0)
+                total.add(Counts(stored, stored, 0))
         return total
 
     @property
@@ -81,30 +71,21 @@ class Report:
 class Progress(Protocol):
     """Who wants to know how far a load is."""
 
-    def file(self, file: TickFile, place: int, of: int) -> None:
+    def file(self, file: DataFile, place: int, of: int) -> None:
         """Say that a file is next."""
 
-    def rows(self, done: int, of: int) -> None:
+    def rows(self, done: int) -> None:
         """Say how many of the file's rows are committed."""
 
 
 class Silent:
     """Tells nobody."""
 
-    def file(self, file: TickFile, place: int, of: int) -> None:
+    def file(self, file: DataFile, place: int, of: int) -> None:
         """Say nothing."""
 
-    def rows(self, done: int, of: int) -> None:
+    def rows(self, done: int) -> None:
         """Say nothing."""
-
-
-@dataclass(frozen=True)
-class _Options:
-    format: Format
-    feed: str
-    known_only: bool
-    chunk_rows: int
-    progress: Progress
 
 
 def load(
@@ -114,18 +95,19 @@ def load(
     *,
     feed: str | None = None,
     known_only: bool = False,
-    chunk_rows: int = CHUNK_ROWS,
+    options: Options | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Load files and folders.
 
-    Every container is checked before the first row is stored, and every file is decoded as a
-    whole before its first row is stored: a file that cannot be used leaves nothing behind.
+    Every container is checked before the first row is stored. A file is decoded and stored block
+    by block; what a load stored of a file it could not finish stays, and the next load goes on
+    there.
 
     Parameters
     ----------
     conn
-        An autocommit connection; each chunk is a transaction of its own.
+        An autocommit connection; each block is a transaction of its own.
     feed
         Name of the feed, by default that of the format.
 
@@ -139,44 +121,56 @@ def load(
     if format_name not in FORMATS:
         known = ", ".join(sorted(FORMATS))
         raise InputError(f"unknown format {format_name!r}: use one of {known}")
-    reader = FORMATS[format_name]()
-    options = _Options(reader, feed or reader.name, known_only, chunk_rows, progress or Silent())
+    reader = FORMATS[format_name](options or Options())
     files = reader.discover(paths)
     contents = _Contents(reader)
+    rules = Rules(**market.read_rules(conn))
+    job = _Job(conn, reader, feed or reader.name, known_only, rules, contents, progress or Silent())
     shas = {file: contents.sha256(file) for file in files}
-    done = market.complete_sources(conn, options.feed, list(shas.values()))
+    done = market.complete_sources(conn, job.feed, list(shas.values()))
     # Small files first, so that a file is decoded by the time the one before it is stored.
     queue = sorted(files, key=lambda file: file.path.stat().st_size)
     waiting = [file for file in queue if (shas[file], file.content) not in done]
-    prepared = (_prepare(options, file, contents.take(file, shas[file])) for file in waiting)
-    reports: dict[TickFile, FileReport] = {}
-    with _ahead(prepared) as results:
+    reports: dict[DataFile, FileReport] = {}
+    with _ahead(job.blocks(file) for file in waiting) as blocks:
         for place, file in enumerate(queue, 1):
-            options.progress.file(file, place, len(files))
+            job.progress.file(file, place, len(files))
             if (shas[file], file.content) in done:
                 reports[file] = _report(file, "already_loaded")
             else:
-                reports[file] = _load_file(conn, options, file, shas[file], next(results))
-    return Report(options.feed, [reports[file] for file in files])
+                reports[file] = job.load_file(file, shas[file], blocks)
+    return Report(job.feed, [reports[file] for file in files])
+
+
+_END = object()
 
 
 @contextmanager
-def _ahead(items: Iterator[_T]) -> Iterator[Iterator[_T]]:
-    """Take items in a thread, one ahead of who uses them; errors come when the item would."""
+def _ahead(files: Iterable[Iterator[Built]]) -> Iterator[Callable[[], Built | None]]:
+    """Build the blocks of all files in a thread, one ahead of who takes them.
+
+    What is yielded returns the next block of the current file, and None at its end; errors come
+    when the block would.
+    """
+
+    def produce() -> Iterator[Built | None]:
+        for file in files:
+            yield from file
+            yield None
+
+    blocks = produce()
     with ThreadPoolExecutor(max_workers=1) as pool:
-        nothing = object()
-        first = pool.submit(next, items, nothing)
+        following = [pool.submit(next, blocks, None)]
 
-        def taken() -> Iterator[_T]:
-            following = first
-            while (item := following.result()) is not nothing:
-                following = pool.submit(next, items, nothing)
-                yield item  # type: ignore[misc]
+        def take() -> Built | None:
+            taken = following[0].result()
+            following[0] = pool.submit(next, blocks, None)
+            return taken
 
-        yield taken()
+        yield take
 
 
-def _report(file: TickFile, status: Literal["loaded", "resumed", "already_loaded"]) -> FileReport:
+def _report(file: DataFile, status: Literal["loaded", "resumed", "already_loaded"]) -> FileReport:
     return FileReport(str(file.path), file.kind, file.symbol, file.content, status)
 
 
@@ -185,157 +179,118 @@ class _Contents:
 
     def __init__(self, reader: Format) -> None:
         self._reader = reader
-        self._kept: dict[TickFile, bytes] = {}
+        self._kept: dict[DataFile, bytes] = {}
         self._room = KEPT_BYTES
+        self._seen: dict[DataFile, tuple[int, int]] = {}
 
-    def sha256(self, file: TickFile) -> str:
+    def sha256(self, file: DataFile) -> str:
         """Return the hash of a file's content, and keep the content while there is room."""
-        content = self._reader.read(file)
-        if len(content) <= self._room:
-            self._room -= len(content)
-            self._kept[file] = content
-        return hashlib.sha256(content).hexdigest()
+        found = hashlib.sha256()
+        self._seen[file] = _state(file.path)
+        kept: list[bytes] | None = []
+        with reading(file.path), self._reader.open(file) as content:
+            size = 0
+            while piece := content.read(_PIECE):
+                found.update(piece)
+                size += len(piece)
+                if kept is not None and size <= self._room:
+                    kept.append(piece)
+                else:
+                    kept = None
+        if kept is not None:
+            self._room -= size
+            self._kept[file] = b"".join(kept)
+        return found.hexdigest()
 
-    def take(self, file: TickFile, sha256: str) -> bytes:
+    def take(self, file: DataFile) -> BinaryIO:
         """Return the content that was hashed."""
         if (kept := self._kept.pop(file, None)) is not None:
-            return kept
-        content = self._reader.read(file)
-        if hashlib.sha256(content).hexdigest() != sha256:
+            self._room += len(kept)
+            return io.BytesIO(kept)
+        self.check(file)
+        return self._reader.open(file)
+
+    def check(self, file: DataFile) -> None:
+        """Make sure that the file is still what was hashed."""
+        if _state(file.path) != self._seen[file]:
             raise InputError(f"{file.path}: changed while it was loaded; load it again")
-        return content
+
+
+def _state(path: Path) -> tuple[int, int]:
+    with reading(path):
+        found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A decoded file with its first chunk built: all that needs no database."""
+class _Job:
+    conn: Connection
+    format: Format
+    feed: str
+    known_only: bool
+    rules: Rules
+    contents: _Contents
+    progress: Progress
 
-    decoded: Decoded
-    first: tuple[_Chunk, list[pgcopy.Records]]
+    def blocks(self, file: DataFile) -> Iterator[Built]:
+        """Decode a file and build its blocks."""
+        with reading(file.path), self.contents.take(file) as content:
+            for block in self.format.decode(file, content, self.rules):
+                yield build(block)
+        # Before the last block is stored, which waits for what comes after it.
+        self.contents.check(file)
 
+    def load_file(
+        self, file: DataFile, sha256: str, take: Callable[[], Built | None]
+    ) -> FileReport:
+        """Store a file's blocks from its resume point on."""
+        # First of all, so that a file that cannot be used leaves nothing behind.
+        built = take()
+        if built is None:
+            raise InputError(f"{file.path}: there is nothing in it; get the file anew")
+        market.lock_content(self.conn, self.feed, file.content)
+        try:
+            writer = self._open(file, sha256)
+            if writer.source.status == "complete":
+                while take() is not None:
+                    pass
+                return _report(file, "already_loaded")
+            next_row = writer.source.next_row
+            report = _report(file, "resumed" if next_row else "loaded")
+            while built is not None:
+                following = take()
+                # The last block is stored even if empty, because it says that the file is done.
+                if built.block.stop > next_row or following is None:
+                    if built.block.start < next_row:
+                        built = build(built.block.part(next_row, built.block.stop))
+                    report.counts.add(writer.write(built, complete=following is None))
+                    self.progress.rows(built.block.stop)
+                built = following
+            report.stored = writer.stored_by_kind
+            return report
+        finally:
+            if not self.conn.closed:
+                market.unlock_content(self.conn, self.feed, file.content)
 
-def _prepare(options: _Options, file: TickFile, content: bytes) -> _Prepared:
-    decoded = options.format.decode(file, content)
-    return _Prepared(decoded, next(_built(decoded, 0, options.chunk_rows)))
-
-
-def _load_file(
-    conn: Connection, options: _Options, file: TickFile, sha256: str, prepared: _Prepared
-) -> FileReport:
-    market.lock_content(conn, options.feed, file.content)
-    try:
-        source = _open(conn, options, file, sha256)
-        if source.status == "complete":
-            return _report(file, "already_loaded")
-        report = _report(file, "resumed" if source.next_row else "loaded")
-        target = _target(options.format, file, source)
-        decoded, fresh = prepared.decoded, source.next_row == 0
-        start = prepared.first[0].stop if fresh else source.next_row
-        with _ahead(_built(decoded, start, options.chunk_rows)) as others:
-            for chunk, records in chain([prepared.first] if fresh else [], others):
-                _store(conn, source, file, chunk, pgcopy.address(records, target))
-                report.counts.add(
-                    Counts(chunk.stop - chunk.start, len(chunk.ticks), len(chunk.rejected))
-                )
-                options.progress.rows(chunk.stop, decoded.rows)
-        return report
-    finally:
-        if not conn.closed:
-            market.unlock_content(conn, options.feed, file.content)
-
-
-def _open(conn: Connection, options: _Options, file: TickFile, sha256: str) -> market.Source:
-    try:
-        return market.open_source(
-            conn,
-            feed=options.feed,
-            file_format=options.format.name,
-            sha256=sha256,
-            content=file.content,
-            name=str(file.path),
-            kind=file.kind,
-            symbol=file.symbol,
-            known_only=options.known_only,
-        )
-    except UnknownObjectError:
-        raise UnknownObjectError(
-            f"{file.path}: symbol {file.symbol} is not registered; "
-            "load without --known-only to register it"
-        ) from None
-    except TraderError as error:
-        raise type(error)(f"{file.path}: {error}") from None
-
-
-def _target(format_: Format, file: TickFile, source: market.Source) -> pgcopy.Target:
-    if source.price_scale < format_.price_scale:
-        raise InputError(
-            f"{file.path}: prices have {format_.price_scale} decimals and {file.symbol} keeps "
-            f"{source.price_scale}; register it with a price_scale of {format_.price_scale}"
-        )
-    return pgcopy.Target(
-        source.instrument_id,
-        source.source_id,
-        source.feed_id,
-        10 ** (source.price_scale - format_.price_scale),
-        10**source.size_scale,
-    )
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    start: int
-    stop: int
-    ticks: Ticks
-    rejected: Sequence[Rejected]
-    last: bool
-
-
-def _built(
-    decoded: Decoded, next_row: int, size: int
-) -> Iterator[tuple[_Chunk, list[pgcopy.Records]]]:
-    for chunk in _chunks(decoded, next_row, size):
-        yield chunk, list(pgcopy.build(chunk.ticks))
-
-
-def _chunks(decoded: Decoded, next_row: int, size: int) -> Iterator[_Chunk]:
-    positions = [row.position for row in decoded.rejected]
-    for start in range(next_row, decoded.rows, size):
-        stop = min(start + size, decoded.rows)
-        first, last = np.searchsorted(decoded.ticks.seq, (start, stop)).tolist()
-        first_bad, last_bad = np.searchsorted(positions, (start, stop)).tolist()
-        ticks = decoded.ticks.part(first, last)
-        rejected = decoded.rejected[first_bad:last_bad]
-        yield _Chunk(start, stop, ticks, rejected, stop == decoded.rows)
-
-
-def _store(
-    conn: Connection,
-    source: market.Source,
-    file: TickFile,
-    chunk: _Chunk,
-    pieces: Iterable[bytes],
-) -> None:
-    stored = len(chunk.ticks)
-    with conn.transaction():
-        if stored:
-            market.copy_ticks(conn, file.kind, pgcopy.COLUMNS[file.kind], pieces)
-        if chunk.rejected:
-            rows = ((r.position, r.reason, r.raw) for r in chunk.rejected)
-            market.quarantine(conn, source, str(file.path), rows)
-        market.advance_source(
-            conn,
-            source.source_id,
-            market.Advance(
-                chunk.start,
-                chunk.stop,
-                stored,
-                len(chunk.rejected),
-                _time(int(chunk.ticks.ts[0])) if stored else None,
-                _time(int(chunk.ticks.ts[-1])) if stored else None,
-                chunk.last,
-            ),
-        )
-
-
-def _time(microseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=microseconds)
+    def _open(self, file: DataFile, sha256: str) -> SourceWriter:
+        try:
+            return SourceWriter(
+                self.conn,
+                self.feed,
+                self.format.name,
+                sha256,
+                file.content,
+                str(file.path),
+                file.kind,
+                file.symbol,
+                file.definition,
+                file.vocabulary,
+                self.known_only,
+            )
+        except UnknownObjectError:
+            raise UnknownObjectError(
+                f"{file.path}: symbol {file.symbol} is not registered; "
+                "load without --known-only to register it"
+            ) from None
+        except TraderError as error:
+            raise type(error)(f"{file.path}: {error}") from None

@@ -1,44 +1,43 @@
 """Ticks as PostgreSQL's binary COPY format, built column by column.
 
-A record of fixed layout is a numpy structured row. Layouts differ only by which sides of a quote
-are null and by the length of the two texts, so rows are grouped by layout and each group is built
-in one go. Rows may change places within a chunk; their order is in (ts, ns, source, seq).
+A record of fixed layout is a numpy structured row. Layouts differ only by which numbers are null
+and by the length of the texts, so rows are grouped by layout and each group is built in one go.
+Rows may change places within a block; their order is in (ts, ns, source, seq).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsdb_trader.feeds.base import Integers, Text, Ticks
+from tsdb_trader.feeds.base import NULL, TABLES, Integers, Kind, Table, Ticks
 
-Records: TypeAlias = NDArray[np.void]
+Records: TypeAlias = tuple[NDArray[np.void], Integers | None]
+"""Records of one layout, and which rows of the ticks they are (None: all)."""
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 
-COLUMNS = {
-    "quotes": (
-        *("ts", "recv_ts", "seq", "bid_price", "bid_size", "ask_price", "ask_size"),
-        *("instrument_id", "source_id", "feed_id", "ns", "flags", "exchange", "conditions"),
-    ),
-    "trades": (
-        *("ts", "recv_ts", "seq", "price", "size"),
-        *("instrument_id", "source_id", "feed_id", "ns", "flags", "exchange", "conditions"),
-    ),
-}
-_TEXTS = ("exchange", "conditions")
-_FOUR_BYTES = frozenset({"instrument_id", "source_id", "feed_id"})
-_TWO_BYTES = frozenset({"ns", "flags"})
+_IDS = ("instrument_id", "source_id", "feed_id")
+_TEXT_BITS = 12
+_LONGEST = (1 << _TEXT_BITS) - 1
+
+
+def _columns(table: Table) -> tuple[str, ...]:
+    return ("ts", "recv_ts", "seq", *table.numbers, *_IDS, "ns", "flags", *table.texts)
+
+
+COLUMNS: Mapping[Kind, tuple[str, ...]] = {kind: _columns(table) for kind, table in TABLES.items()}
+"""The columns of a COPY of each kind."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the rows of a file have in common, and the factors from the format's scale to ours."""
+    """The ids of one instrument's rows, and the factors from the file's scale to ours."""
 
     instrument_id: int
     source_id: int
@@ -49,29 +48,31 @@ class Target:
 
 @dataclass(frozen=True)
 class _Layout:
+    table: Table
     nulls: frozenset[str]
-    widths: tuple[int, int]
+    widths: Mapping[str, int]
 
-    def dtype(self, columns: tuple[str, ...]) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[Any]:
         fields: list[tuple[str, str]] = [("fields", ">i2")]
-        for name in columns:
+        for name in _columns(self.table):
             fields.append((f"{name}_length", ">i4"))
-            if name in _TEXTS:
-                if width := self.widths[_TEXTS.index(name)]:
+            if name in self.widths:
+                if width := self.widths[name]:
                     fields.append((name, f"S{width}"))
             elif name not in self.nulls:
-                size = 4 if name in _FOUR_BYTES else 2 if name in _TWO_BYTES else 8
+                size = 4 if name in _IDS else 2 if name in ("ns", "flags") else 8
                 fields.append((name, f">i{size}"))
         return np.dtype(fields)
 
-    def template(self, columns: tuple[str, ...]) -> np.void:
+    def template(self) -> np.void:
         """Return a record with the lengths of all fields and zeros as values."""
-        dtype = self.dtype(columns)
+        dtype = self.dtype()
         record = np.zeros(1, dtype=dtype)
+        columns = _columns(self.table)
         record["fields"] = len(columns)
         for name in columns:
-            if name in _TEXTS:
-                length = self.widths[_TEXTS.index(name)]
+            if name in self.widths:
+                length = self.widths[name]
             else:
                 length = -1 if name in self.nulls else dtype[name].itemsize
             record[f"{name}_length"] = length
@@ -79,85 +80,114 @@ class _Layout:
         return found
 
 
-def encode(ticks: Ticks, target: Target) -> Iterator[bytes]:
+def encode(ticks: Ticks, targets: Sequence[Target]) -> Iterator[bytes]:
     """Yield the pieces of one binary COPY of the ticks into their base table."""
-    return address(list(build(ticks)), target)
+    return address(ticks.kind, list(build(ticks)), targets)
 
 
-def address(records: Sequence[Records], target: Target) -> Iterator[bytes]:
-    """Write a target's ids and scales into built records; yield the pieces of a binary COPY."""
+def address(
+    kind: Kind,
+    records: Sequence[Records],
+    targets: Sequence[Target],
+    flags: NDArray[np.int16] | None = None,
+) -> Iterator[bytes]:
+    """Write ids and scales into built records; yield the pieces of a binary COPY.
+
+    Parameters
+    ----------
+    targets
+        One per symbol in the order of ``Ticks.symbols.values``; one when there are no symbols.
+    flags
+        Further flags of each row.
+    """
+    table = TABLES[kind]
+    ids = {name: np.array([getattr(t, name) for t in targets]) for name in _IDS}
+    factors = {
+        names: np.array([getattr(t, factor) for t in targets])
+        for names, factor in ((table.prices, "price_factor"), (table.sizes, "size_factor"))
+    }
     yield HEADER
-    for group in records:
-        for name in ("instrument_id", "source_id", "feed_id"):
-            group[name] = getattr(target, name)
-        for name in group.dtype.names or ():
-            if name.endswith("price") and target.price_factor != 1:
-                group[name] *= target.price_factor
-            elif name.endswith("size") and target.size_factor != 1:
-                group[name] *= target.size_factor
+    for group, rows in records:
+        one = len(targets) == 1
+        # build() left the symbol's code here.
+        codes: Any = 0 if one else group["instrument_id"].astype(np.int64)
+        for names, factor in factors.items():
+            if (factor != 1).any():
+                for name in names:
+                    if name in (group.dtype.names or ()):
+                        group[name] *= factor[codes]
+        for name, values in ids.items():
+            group[name] = values[codes]
+        if flags is not None:
+            group["flags"] |= flags if rows is None else flags[rows]
         yield group.tobytes()
     yield TRAILER
 
 
 def build(ticks: Ticks) -> Iterator[Records]:
-    """Build records that have everything but the ids, which the database knows.
-
-    Times are both event and receive time, as in any archive; nanoseconds are 0.
-    """
-    columns = COLUMNS[ticks.kind]
+    """Build records that have everything but the ids, which the database knows."""
     values = _values(ticks)
-    texts = [_encoded(ticks.exchange), _encoded(ticks.conditions)]
-    for layout, rows in _groups(ticks, [lengths for _, lengths in texts]):
-        template = layout.template(columns)
+    texts = {name: [v.encode() for v in text.values] for name, text in ticks.texts.items()}
+    for layout, rows in _groups(ticks, texts):
         # One copy of the template per row is much cheaper than setting each constant field.
-        records = np.full(len(ticks) if rows is None else len(rows), template)
+        records = np.full(len(ticks) if rows is None else len(rows), layout.template())
         for name, column in values.items():
             if name not in layout.nulls:
                 records[name] = column if rows is None else column[rows]
-        for text, width, name in zip(texts, layout.widths, _TEXTS, strict=True):
+        for name, width in layout.widths.items():
             if width:
-                codes = getattr(ticks, name).codes
-                lookup = np.array(text[0], dtype=f"S{width}")
+                codes = ticks.texts[name].codes
+                lookup = np.array(texts[name], dtype=f"S{width}")
                 records[name] = lookup[codes if rows is None else codes[rows]]
-        yield records
+        yield records, rows
 
 
-def _values(ticks: Ticks) -> dict[str, Integers | NDArray[np.int16]]:
-    times: dict[str, Integers | NDArray[np.int16]] = {"ts": ticks.ts, "recv_ts": ticks.ts}
-    return times | {"seq": ticks.seq, "flags": ticks.flags} | ticks.numbers
+def _values(ticks: Ticks) -> dict[str, NDArray[Any]]:
+    values: dict[str, NDArray[Any]] = dict(ticks.numbers)
+    values |= {"ts": ticks.ts, "seq": ticks.seq, "flags": ticks.flags}
+    values["recv_ts"] = ticks.ts if ticks.recv_ts is None else ticks.recv_ts
+    if ticks.ns is not None:
+        values["ns"] = ticks.ns
+    if ticks.symbols is not None and len(ticks.symbols.values) > 1:
+        values["instrument_id"] = ticks.symbols.codes
+    return values
 
 
-def _encoded(text: Text) -> tuple[list[bytes], Integers]:
-    encoded = [value.encode() for value in text.values]
-    return encoded, np.array([len(value) for value in encoded] or [0], dtype=np.int64)
-
-
-def _groups(ticks: Ticks, lengths: list[Integers]) -> Iterator[tuple[_Layout, Integers | None]]:
+def _groups(
+    ticks: Ticks, texts: Mapping[str, Sequence[bytes]]
+) -> Iterator[tuple[_Layout, Integers | None]]:
     """Yield each layout with its rows, None when there is only one."""
     if not len(ticks):
         return
-    exchange, conditions = (
-        per_code[text.codes]
-        for per_code, text in zip(lengths, (ticks.exchange, ticks.conditions), strict=True)
-    )
-    key = exchange << 32 | conditions << 8
-    sides = ("bid", "ask") if ticks.kind == "quotes" else ()
-    for bit, side in enumerate(sides):
-        # Prices are above zero, so 0 says that the side is not known yet.
-        key |= (ticks.numbers[f"{side}_price"] == 0).astype(np.int64) << bit
+    table = TABLES[ticks.kind]
+    absent = frozenset(name for name in table.numbers if name not in ticks.numbers)
+    nullable = [n for n in table.numbers if n in table.nullable and n not in absent]
+    key = np.zeros(len(ticks), dtype=np.int64)
+    for name in table.texts:
+        lengths = np.array([len(value) for value in texts[name]] or [0], dtype=np.int64)
+        if lengths.max() > _LONGEST:
+            raise ValueError(f"a text in column {name} has more than {_LONGEST} bytes")
+        key <<= _TEXT_BITS
+        key |= lengths[ticks.texts[name].codes]
+    for name in nullable:
+        key <<= 1
+        key |= ticks.numbers[name] == NULL
     first = int(key[0])
     if not (key != first).any():
-        yield _layout(first, sides), None
+        yield _layout(first, table, nullable, absent), None
         return
     for found in np.unique(key).tolist():
-        yield _layout(found, sides), np.flatnonzero(key == found)
+        yield _layout(found, table, nullable, absent), np.flatnonzero(key == found)
 
 
-def _layout(key: int, sides: tuple[str, ...]) -> _Layout:
-    nulls = {
-        f"{side}_{what}"
-        for bit, side in enumerate(sides)
-        if key >> bit & 1
-        for what in ("price", "size")
-    }
-    return _Layout(frozenset(nulls), (key >> 32, key >> 8 & 0xFFFFFF))
+def _layout(key: int, table: Table, nullable: Sequence[str], absent: frozenset[str]) -> _Layout:
+    nulls = set(absent)
+    for name in reversed(nullable):
+        if key & 1:
+            nulls.add(name)
+        key >>= 1
+    widths = {}
+    for name in reversed(table.texts):
+        widths[name] = key & _LONGEST
+        key >>= _TEXT_BITS
+    return _Layout(table, frozenset(nulls), {name: widths[name] for name in table.texts})
