@@ -23,19 +23,24 @@ as $$
 #variable_conflict use_column
 declare
     v_parent market.sources;
+    v_instruments integer[];
 begin
     select s.* into v_parent from market.sources s where s.source_id = p_source_id;
     if v_parent.source_id is null then
         raise exception 'unknown source %', p_source_id using errcode = 'TT002';
     end if;
+    -- A statement of its own, so that the next one sees what it registers.
+    select array_agg(
+        case when w.symbol is not null then
+            market._register_instrument(w.symbol, p_definition, p_known_only) end
+        order by w.no)
+    into v_instruments
+    from unnest(p_symbols) with ordinality w (symbol, no);
     return query
     with wanted as materialized (
-        select w.kind, w.symbol,
-               case when w.symbol is not null then
-                   market._register_instrument(w.symbol, p_definition, p_known_only) end
-                   as instrument_id,
+        select w.kind, w.symbol, w.instrument_id,
                pg_catalog.concat_ws('/', v_parent.content, w.symbol, w.kind) as content
-        from unnest(p_kinds, p_symbols) w (kind, symbol)
+        from unnest(p_kinds, p_symbols, v_instruments) w (kind, symbol, instrument_id)
     ),
     added as (
         insert into market.sources
