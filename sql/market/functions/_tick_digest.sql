@@ -1,7 +1,8 @@
 -- Hash of one tick as stored. Inlined by the planner; prices and sizes come as bigint, a quote's
 -- as bid, bid size, ask, ask size, a trade's as price, size, null, null.
 -- One expression for market.write_batch and market.batch_digest, so that parity compares like
--- with like.
+-- with like. Flags that later messages set (16 to 128: conditions, cancellations) are left out: they
+-- are not what a batch handed over.
 create or replace function market._tick_digest(
     p_instrument_id integer,
     p_ts timestamptz,
@@ -22,7 +23,7 @@ immutable
 parallel safe
 as $$
     select hash_record_extended(
-        row(p_instrument_id, p_ts, p_ns, p_source_id, p_seq, p_flags, p_1, p_2, p_3, p_4,
+        row(p_instrument_id, p_ts, p_ns, p_source_id, p_seq, p_flags & 15::smallint, p_1, p_2, p_3, p_4,
             p_exchange, p_conditions), 0)
 $$;
 -- Called from functions that run with the caller's rights.
