@@ -70,7 +70,8 @@ class ItchFormat:
         decoder = Decoder(date.fromisoformat(day), exchange)
         row = 0
         for piece in _pieces(content):
-            if not row and len(piece.frames.data) >= _ENOUGH and not piece.frames.right().any():
+            strange = not row and piece.frames.next_time(0) is None
+            if strange and len(piece.frames.data) >= _ENOUGH:
                 raise InputError(
                     f"{file.path}: not an ITCH 5.0 file: it must be messages, each after its "
                     "length in two bytes"
@@ -105,8 +106,7 @@ def _pieces(content: BinaryIO) -> Iterator[_Piece]:
         data = rest + read
         frames, end = split(data)
         # Whether a time is believed depends on the next one, so the last message waits for it.
-        right = np.flatnonzero(frames.right())
-        count = int(right[-1]) if len(right) and right[-1] > 0 else len(frames)
+        count = frames.last_right() or len(frames)
         rest = data[frames.starts[count] - PREFIX if count < len(frames) else end :]
         yield _Piece(frames, count)
     frames, end = split(rest)

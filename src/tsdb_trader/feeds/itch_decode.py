@@ -223,7 +223,8 @@ class _Output:
     def trades(self) -> Ticks:
         """Return what traded: executions that print, hidden executions, crosses.
 
-        Conditions: the message's type, and the type of a cross after its Q.
+        Conditions: E an execution at the order's price, Y one at another price (printable), P an
+        execution of an order that was not shown, else the type of a cross.
         """
         rows, columns = self._rows, self._rows.columns
         condition = np.full(len(rows), -1, dtype=np.int32)
@@ -235,9 +236,10 @@ class _Output:
             kinds = np.full(len(places), chr(letter).encode())
             prints = np.ones(len(places), dtype=np.bool_)
             if letter == ord("C"):
-                prints = records["printable"] == b"Y"
+                kinds = records["printable"]
+                prints = kinds == b"Y"
             if letter == ord("Q"):
-                kinds = np.char.add(kinds, records["cross_type"])
+                kinds = records["cross_type"]
                 prints = columns["shares"][places] > 0
             found, inverse = np.unique(kinds, return_inverse=True)
             code = inverse.astype(np.int32) + np.int32(len(names))

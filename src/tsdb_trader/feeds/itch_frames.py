@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tsdb_trader.feeds.base import Integers
 from tsdb_trader.feeds.itch_layouts import DAY_NS, HEADER_BYTES, LENGTHS, TIME_FIRST
 
 PREFIX = 2
 LONGEST = int(LENGTHS.max())
+_STEP = 1000
 # The length that a first byte asks for.
 _NOT_ASKED = 255
 _ASKED = bytes(int(length) if length > 0 else _NOT_ASKED for length in LENGTHS)
@@ -44,25 +44,30 @@ class Frames:
         """Return some of the messages."""
         return Frames(self.data, self.starts[rows], self.sizes[rows])
 
-    def right(self) -> NDArray[np.bool_]:
-        """Mark the messages that have the length of their type, and a time within the day."""
-        data = np.frombuffer(self.data, dtype=np.uint8)
-        right = np.zeros(len(self), dtype=np.bool_)
-        some = np.flatnonzero(self.sizes > 0)
-        starts = self.starts[some]
-        right[some] = self.sizes[some] == LENGTHS[data[starts]]
-        right[right] = self._times(np.flatnonzero(right)) < DAY_NS
-        return right
-
     def next_time(self, first: int) -> int | None:
         """Return the time of the first right message from one on, None if there is none."""
-        step = 1000
-        for start in range(first, len(self), step):
-            part = self.part(slice(start, start + step))
-            found = np.flatnonzero(part.right())
+        for start in range(first, len(self), _STEP):
+            part = self.part(slice(start, start + _STEP))
+            found = part._right()
             if len(found):
                 return int(part._times(found[:1])[0])
         return None
+
+    def last_right(self) -> int | None:
+        """Return the last right message, None if there is none."""
+        for stop in range(len(self), 0, -_STEP):
+            start = max(stop - _STEP, 0)
+            found = self.part(slice(start, stop))._right()
+            if len(found):
+                return start + int(found[-1])
+        return None
+
+    def _right(self) -> Integers:
+        """Return the messages that have the length of their type, and a time within the day."""
+        data = np.frombuffer(self.data, dtype=np.uint8)
+        found = np.flatnonzero(self.sizes > 0)
+        found = found[self.sizes[found] == LENGTHS[data[self.starts[found]]]]
+        return found[self._times(found) < DAY_NS]
 
     def _times(self, rows: Integers) -> Integers:
         """Return the times (ns) of some messages; see `itch_layouts` for where they stand."""
