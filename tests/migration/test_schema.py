@@ -95,7 +95,7 @@ def test_functions_and_views_in_the_database_are_declared_in_a_file(conn):
 
 def is_rollup_part(name: str) -> bool:
     """Tell whether an object was made by market.declare_rollup."""
-    return name.startswith("market._bars_")
+    return re.fullmatch(r"market\.(bars_1[smhd]|bars_5m|_bars_.*)", name) is not None
 
 
 def test_no_function_has_a_forgotten_overload(conn):

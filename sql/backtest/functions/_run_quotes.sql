@@ -41,6 +41,7 @@ begin
             select public.time_bucket((p_run->>'grid')::interval, b.bucket, p_from)
                 + (p_run->>'grid')::interval as as_of) g
         where b.instrument_id = any (p_instruments) and b.bucket >= p_from and g.as_of <= p_to
+            and b.close is not null
         order by g.as_of, b.instrument_id, b.bucket desc;
     end if;
 end

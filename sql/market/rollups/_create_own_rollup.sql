@@ -1,49 +1,49 @@
--- Apache edition: a hypertable, triggers that note changed ticks, and a view that leaves out the
--- buckets noted and computes them from the base table.
+-- Apache edition: a hypertable, triggers that note changed ticks (on a base table), and a view that
+-- leaves out the buckets noted and computes them from the source.
 create or replace function market._create_own_rollup(
-    p_rollup text, p_table text, p_current text
+    p_rollup market.rollups, p_table text, p_current text
 )
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_source text;
-    v_query text;
-    v_grouping text;
+    v_time text := case p_rollup.level when 1 then 'ts' else 'bucket' end;
 begin
-    select r.source, r.query, r.grouping into strict v_source, v_query, v_grouping
-    from market.rollups r where r.rollup = p_rollup;
-    execute format('create table %s as %s%s with no data', p_table, v_query, v_grouping);
+    execute format('create table %s as %s%s with no data',
+                   p_table, p_rollup.query, p_rollup.grouping);
     execute format('alter table %s alter column bucket set not null', p_table);
-    execute format('select public.create_hypertable(%L, public.by_range(''bucket'', '
-                   'interval ''30 days''), create_default_indexes => false)', p_table);
+    -- Chunks of about the same number of rows on every level.
+    execute format('select public.create_hypertable(%L, public.by_range(''bucket'', %L::interval), '
+                   'create_default_indexes => false)', p_table,
+                   least(greatest(p_rollup.bucket * 43200, interval '1 day'), interval '360 days'));
     execute format('create index on %s (instrument_id, bucket)', p_table);
     execute format('create index on %s (bucket)', p_table);
     execute format(
         'create view %1$s as '
-        'select m.* from %2$s m where not exists ('
-        '    select from market.rollup_invalidations i where i.rollup = %3$L '
-        '    and m.bucket >= i.from_bucket and m.bucket < i.to_bucket) '
+        'select m.* from %2$s m '
+        'where (m.bucket <@ (select range_agg(tstzrange(i.from_bucket, i.to_bucket)) '
+        '    from market.rollup_invalidations i where i.rollup = %3$L)) is not true '
         'union all '
         'select c.* from (select unnest(range_agg(tstzrange(i.from_bucket, i.to_bucket))) as span '
         '    from market.rollup_invalidations i where i.rollup = %3$L) p '
-        'cross join lateral (%4$s where ts >= lower(p.span) and ts < upper(p.span)%5$s) c',
-        p_current, p_table, p_rollup, v_query, v_grouping);
-    execute format(
-        'create or replace trigger note_inserted_tick after insert on %s for each row '
-        'when (current_setting(''tsdb_trader.ranges_noted'', true) is distinct from ''on'') '
-        'execute function market._note_changed_tick(%L)', v_source, v_source);
-    execute format(
-        'create or replace trigger note_changed_tick after update or delete on %s for each row '
-        'execute function market._note_changed_tick(%L)', v_source, v_source);
+        'cross join lateral (%4$s where %6$s >= lower(p.span) and %6$s < upper(p.span)%5$s) c',
+        p_current, p_table, p_rollup.rollup, p_rollup.query, p_rollup.grouping, v_time);
+    if p_rollup.level = 1 then
+        execute format(
+            'create or replace trigger note_inserted_tick after insert on %s for each row '
+            'when (current_setting(''tsdb_trader.ranges_noted'', true) is distinct from ''on'') '
+            'execute function market._note_changed_tick(%L)', p_rollup.base, p_rollup.base);
+        execute format(
+            'create or replace trigger note_changed_tick after update or delete on %s for each row '
+            'execute function market._note_changed_tick(%L)', p_rollup.base, p_rollup.base);
+    end if;
     -- Ticks that were there first.
     execute format(
         'insert into market.rollup_invalidations (rollup, from_bucket, to_bucket) '
-        'select %L, min(public.time_bucket(r.bucket, s.lo)), '
-        '       max(public.time_bucket(r.bucket, s.hi) + r.bucket) '
-        'from (select min(ts) as lo, max(ts) as hi from %s) s '
-        'join market.rollups r on r.rollup = %L where s.lo is not null having count(*) > 0',
-        p_rollup, v_source, p_rollup);
+        'select %1$L, market._bucket_of(%2$L, s.lo, %3$L), '
+        '       market._bucket_end(market._bucket_of(%2$L, s.hi, %3$L), %2$L, %3$L) '
+        'from (select min(ts) as lo, max(ts) as hi from %4$s) s where s.lo is not null',
+        p_rollup.rollup, p_rollup.bucket, p_rollup.timezone, p_rollup.base);
 end
 $$;

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tsdb_trader.api import market
+from tsdb_trader.api import market, rollups
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds import pgcopy
@@ -201,8 +202,20 @@ class SourceWriter:
             self.conn,
             ticks.kind,
             pgcopy.COLUMNS[ticks.kind],
-            pgcopy.address(ticks.kind, records, self._targets(ticks)),
+            pgcopy.address(ticks.kind, records, self._targets(ticks), self._condition_flags(ticks)),
         )
+
+    def _condition_flags(self, ticks: Ticks) -> NDArray[np.int16] | None:
+        """Return what each trade does not count for; None when all of them are regular."""
+        texts = ticks.texts.get("conditions")
+        if ticks.kind != "trades" or texts is None or not self.vocabulary:
+            return None
+        unknown = sorted({text for text in texts.values if text not in self._flags})
+        if unknown:
+            found = rollups.condition_flags(self.conn, self.vocabulary, unknown)
+            self._flags |= dict(zip(unknown, found, strict=True))
+        lookup = np.array([self._flags[text] for text in texts.values], dtype=np.int16)
+        return lookup[texts.codes] if lookup.any() else None
 
     def _note(self, advances: dict[int, market.PartAdvance], ticks: Ticks) -> None:
         """Note the count and times of every part in some ticks."""

@@ -1,0 +1,50 @@
+"""Schema market: trade conditions, bars by activity, retention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tsdb_trader.db import Connection, translated
+
+
+def condition_flags(conn: Connection, vocabulary: str, conditions: Sequence[str]) -> list[int]:
+    """Return the flags of `market._trades` that each condition text gives a trade.
+
+    Codes that nobody explained yet count as regular and are noted in ref.trade_conditions.
+
+    Raises
+    ------
+    UnknownObjectError
+        There is no such vocabulary.
+    """
+    with translated():
+        row = conn.execute(
+            "select ref.condition_flags(%s, %s::text[])", (vocabulary, list(conditions))
+        ).fetchone()
+    assert row is not None  # noqa: S101 - a function has a row
+    return [int(flags) for flags in row[0]]
+
+
+def apply_trade_conditions(
+    conn: Connection,
+    feed: str,
+    vocabulary: str,
+    from_ts: datetime | None = None,
+    to_ts: datetime | None = None,
+) -> int:
+    """Apply changed rules to stored trades of a feed; return how many count differently now.
+
+    Raises
+    ------
+    UnknownObjectError
+        There is no such feed or vocabulary.
+    """
+    with translated():
+        row = conn.execute(
+            """select market.apply_trade_conditions(
+                   %s, %s, coalesce(%s, '-infinity'::timestamptz),
+                   coalesce(%s, 'infinity'::timestamptz))""",
+            (feed, vocabulary, from_ts, to_ts),
+        ).fetchone()
+    return 0 if row is None else int(row[0])
