@@ -22,10 +22,11 @@ import psycopg
 
 from tsdb_trader import embedded, schema
 from tsdb_trader.feeds import loader, pgcopy
+from tsdb_trader.feeds.base import Rules
 from tsdb_trader.feeds.lean import LeanFormat
 from tsdb_trader.feeds.sample import generate
 
-ROUNDS = 5
+MIN_ROUNDS = 3
 
 BARE = """
     create table bare._{kind} (like market._{kind});
@@ -50,18 +51,20 @@ def database() -> Iterator[psycopg.Connection]:
 
 
 def prebuilt(folder: Path) -> list[tuple[str, list[bytes], int]]:
-    """Return kind, buffer and rows of every file."""
+    """Return kind, buffer and rows of every block of every file."""
     reader = LeanFormat()
     found = []
     for number, file in enumerate(reader.discover([folder]), 1):
-        ticks = reader.decode(file, reader.read(file)).ticks
         target = pgcopy.Target(number, number, 1)
-        found.append((file.kind, list(pgcopy.encode(ticks, target)), len(ticks)))
+        with reader.open(file) as content:
+            for block in reader.decode(file, content, Rules()):
+                for ticks in block.ticks:
+                    found.append((ticks.kind, list(pgcopy.encode(ticks, [target])), len(ticks)))
     return found
 
 
 def copy_bare(conn: psycopg.Connection, buffers: list[tuple[str, list[bytes], int]]) -> None:
-    """COPY each buffer, one transaction per file."""
+    """COPY each buffer, one transaction per block."""
     for kind, pieces, _ in buffers:
         columns = ", ".join(pgcopy.COLUMNS[kind])
         statement = f"copy bare._{kind} ({columns}) from stdin (format binary)"
@@ -77,7 +80,8 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, least: int) -> None:
+    """Load the folder again and again, each time into a feed of its own."""
     buffers = prebuilt(folder)
     rows = sum(count for _, _, count in buffers)
     bare, load = [], []
@@ -86,22 +90,23 @@ def main(folder: Path) -> None:
         for kind in ("quotes", "trades"):
             conn.execute(BARE.format(kind=kind))
         # Taken in turns, so that a noisy neighbour is fair to both.
-        for number in range(ROUNDS):
-            for used in ("bare._quotes", "bare._trades", "market._quotes", "market._trades"):
-                conn.execute(f"truncate {used}")
+        while rows * len(load) < least or len(load) < MIN_ROUNDS:
+            feed = f"bench{len(load)}"
             bare.append(timed(lambda: copy_bare(conn, buffers)))
-            feed = f"bench{number}"
             load.append(timed(lambda feed=feed: loader.load(conn, "lean", [folder], feed=feed)))
-    limit, figure = (rows / statistics.median(seconds) for seconds in (bare, load))
-    print(f"load of {rows:,} ticks from {len(buffers)} archives: {figure:,.0f} rows/s")
+            print(f"  round {len(load)}: {rows / load[-1]:,.0f} of {rows / bare[-1]:,.0f} rows/s")
+    total = rows * len(load)
+    limit, figure = total / sum(bare), total / sum(load)
+    print(f"load of {total:,} ticks ({len(load)} times {rows:,}): {figure:,.0f} rows/s")
     print(f"limit (bare COPY of prebuilt buffers, same hypertables): {limit:,.0f} rows/s")
-    print(f"ratio: {figure / limit:.2f} (aim: 0.8 or better; medians of {ROUNDS})")
+    ratios = statistics.median(b / ours for b, ours in zip(bare, load, strict=True))
+    print(f"ratio: {figure / limit:.2f} (median of rounds {ratios:.2f}; aim: 0.8 or better)")
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
+        main(Path(sys.argv[1]), 10_000_000)
     else:
         with tempfile.TemporaryDirectory() as temporary:
             generate(Path(temporary))
-            main(Path(temporary))
+            main(Path(temporary), 0)

@@ -16,7 +16,7 @@ import psycopg
 
 from bench_load import database
 from tsdb_trader.feeds import pgcopy
-from tsdb_trader.feeds.base import Ticks
+from tsdb_trader.feeds.base import Rules, Ticks
 from tsdb_trader.feeds.lean import LeanFormat
 
 ROUNDS = 7
@@ -85,8 +85,13 @@ def copy(conn: psycopg.Connection, table: str, buffers: list[list[bytes]]) -> No
 def all_trades(folder: Path) -> list[Ticks]:
     """Return the trades of every archive."""
     reader = LeanFormat()
-    files = [f for f in reader.discover([folder]) if f.kind == "trades"]
-    return [reader.decode(f, reader.read(f)).ticks for f in files]
+    found: list[Ticks] = []
+    for file in reader.discover([folder]):
+        if file.kind == "trades":
+            with reader.open(file) as content:
+                for block in reader.decode(file, content, Rules()):
+                    found.extend(block.ticks)
+    return found
 
 
 def main(folder: Path) -> None:
@@ -97,7 +102,7 @@ def main(folder: Path) -> None:
         conn.execute(SETUP)
         row = conn.execute("select instrument_id from ref.instruments").fetchone()
         assert row is not None
-        fixed = [list(pgcopy.encode(t, pgcopy.Target(row[0], n, 1))) for n, t in enumerate(ticks)]
+        fixed = [list(pgcopy.encode(t, [pgcopy.Target(row[0], n, 1)])) for n, t in enumerate(ticks)]
         floats = [as_floats(pieces) for pieces in fixed]
         print(f"{rows:,} trades; medians of {ROUNDS} runs")
         for name, table, buffers in (("bigint", "fixed", fixed), ("float8", "floats", floats)):

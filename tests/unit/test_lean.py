@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations, pairwise
@@ -9,35 +10,58 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feed_blocks import joined, rows
 from lean_files import QUOTES, TRADES, archive
 from tsdb_trader.errors import InputError
-from tsdb_trader.feeds.base import EPOCH, REASONS, Decoded
+from tsdb_trader.feeds import base, csv_rows, duplicates, lean_decode
+from tsdb_trader.feeds.base import (
+    ASK_SET,
+    BID_SET,
+    DUPLICATE,
+    EPOCH,
+    NULL,
+    REASONS,
+    Block,
+    Kind,
+    Rules,
+)
+from tsdb_trader.feeds.duplicates import Duplicates
 from tsdb_trader.feeds.lean import LeanFormat
-from tsdb_trader.feeds.lean_decode import decode
-from tsdb_trader.feeds.order import keep_in_order
+from tsdb_trader.feeds.order import InOrder, keep_in_order
 
 DAY = date(2013, 10, 7)
 
 
-def quotes(text: str | bytes, day: date = DAY) -> Decoded:
-    return decode("file", text.encode() if isinstance(text, str) else text, "quotes", day)
+def decode(text: str | bytes, kind: Kind, day: date = DAY) -> Block:
+    content = text.encode() if isinstance(text, str) else text
+    return joined(lean_decode.decode("file", io.BytesIO(content), kind, day, Rules()))
 
 
-def trades(text: str | bytes) -> Decoded:
-    return decode("file", text.encode() if isinstance(text, str) else text, "trades", DAY)
+def quotes(text: str | bytes, day: date = DAY) -> Block:
+    return decode(text, "quotes", day)
 
 
-def reasons(decoded: Decoded) -> list[tuple[int, str]]:
-    assert decoded.rows == len(decoded.ticks) + len(decoded.rejected)
-    assert {r.reason for r in decoded.rejected} <= set(REASONS)
-    return [(r.position, r.reason) for r in decoded.rejected]
+def trades(text: str | bytes) -> Block:
+    return decode(text, "trades")
 
 
-def instants(decoded: Decoded) -> list[datetime]:
-    return [EPOCH + timedelta(microseconds=int(us)) for us in decoded.ticks.ts]
+def load_file(path: Path) -> Block:
+    reader = LeanFormat()
+    [file] = reader.discover([path])
+    with reader.open(file) as content:
+        return joined(reader.decode(file, content, Rules()))
+
+
+def reasons(block: Block) -> list[tuple[int, str]]:
+    assert {r.reason for r in block.rejected} <= set(REASONS)
+    return [(r.position, r.reason) for r in block.rejected]
+
+
+def instants(block: Block) -> list[datetime]:
+    return [EPOCH + timedelta(microseconds=int(us)) for us in block.ticks[0].ts]
 
 
 # Names and containers
@@ -125,16 +149,14 @@ def test_read_flipped_byte_is_an_error(tmp_path):
     content = bytearray(path.read_bytes())
     content[70] ^= 0xFF
     path.write_bytes(content)
-    reader = LeanFormat()
-    with pytest.raises(InputError, match="damaged zip"):
-        reader.read(reader.discover([path])[0])
+    with pytest.raises(InputError, match="damaged"):
+        load_file(path)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"])
 def test_read_empty_member_is_an_error(tmp_path, text):
-    reader = LeanFormat()
     with pytest.raises(InputError, match="empty"):
-        reader.read(reader.discover([archive(tmp_path, text)])[0])
+        load_file(archive(tmp_path, text))
 
 
 @pytest.mark.parametrize("text", ["1,2,3\n" * 5, "a,b,c,d,e,f,g,h\n" * 5, "\x00\x01\x02"])
@@ -152,38 +174,39 @@ def test_decode_trades_as_quotes_is_an_error():
 
 
 def test_decode_one_sided_rows_carries_the_other_side_forward():
-    ticks = quotes(QUOTES).ticks
-    assert ticks.numbers["bid_price"].tolist() == [0, 1000000, 1000000, 1000000, 1000000]
-    assert ticks.numbers["bid_size"].tolist() == [0, 200, 200, 200, 200]
+    ticks = quotes(QUOTES).ticks[0]
+    assert ticks.numbers["bid_price"].tolist() == [NULL, 1000000, 1000000, 1000000, 1000000]
+    assert ticks.numbers["bid_size"].tolist() == [NULL, 200, 200, 200, 200]
     assert ticks.numbers["ask_price"].tolist() == [1000200] * 4 + [1000100]
     assert ticks.numbers["ask_size"].tolist() == [300] * 4 + [400]
-    assert ticks.flags.tolist() == [2, 1, 1, 1, 2]
+    assert ticks.flags.tolist() == [ASK_SET, BID_SET, BID_SET, BID_SET | DUPLICATE, ASK_SET]
 
 
 def test_decode_duplicate_rows_are_all_kept():
-    assert quotes(QUOTES).ticks.seq.tolist() == [0, 1, 2, 3, 4]
+    assert quotes(QUOTES).ticks[0].seq.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_decode_last_line_without_newline_is_a_row():
-    assert quotes(QUOTES.rstrip("\n")).rows == quotes(QUOTES).rows == 5
+    assert quotes(QUOTES.rstrip("\n")).stop == quotes(QUOTES).stop == 5
 
 
 def test_decode_blank_last_line_is_no_row():
-    assert quotes(QUOTES + "\n").rows == 5
+    assert quotes(QUOTES + "\n").stop == 5
 
 
 def test_decode_carriage_returns_change_nothing():
     decoded = quotes(QUOTES.replace("\n", "\r\n"))
     assert decoded.rejected == []
-    assert decoded.ticks.numbers["bid_price"].tolist() == (
-        quotes(QUOTES).ticks.numbers["bid_price"].tolist()
+    assert decoded.ticks[0].numbers["bid_price"].tolist() == (
+        quotes(QUOTES).ticks[0].numbers["bid_price"].tolist()
     )
 
 
 def test_decode_trades_keep_exchange_conditions_and_flag():
-    ticks = trades(TRADES).ticks
-    assert [ticks.exchange.values[c] for c in ticks.exchange.codes] == ["D", "Q", "Q", "N"]
-    assert [ticks.conditions.values[c] for c in ticks.conditions.codes] == [
+    ticks = trades(TRADES).ticks[0]
+    exchange, conditions = ticks.texts["exchange"], ticks.texts["conditions"]
+    assert [exchange.values[c] for c in exchange.codes] == ["D", "Q", "Q", "N"]
+    assert [conditions.values[c] for c in conditions.codes] == [
         "1",
         "20000020",
         "1",
@@ -203,7 +226,7 @@ def test_decode_day_of_clock_change_skips_the_missing_hour():
     rows = "".join(f"{hour * 3_600_000},1000000,200,0,0,P,1,0\n" for hour in (1, 2, 3))
     decoded = quotes(rows, date(2013, 3, 10))
     assert instants(decoded) == [datetime(2013, 3, 10, h, tzinfo=UTC) for h in (6, 7)]
-    assert reasons(decoded) == [(1, "time_out_of_day")]
+    assert reasons(decoded) == [(1, "skipped_time")]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +262,7 @@ def test_decode_bad_quote_is_rejected_with_its_reason(row, reason):
     decoded = quotes("\n".join([*lines[:2], row, *lines[2:]]) + "\n")
     assert reasons(decoded) == [(2, reason)]
     assert decoded.rejected[0].raw == row.replace("\0", "\\x00")
-    assert decoded.ticks.seq.tolist() == [0, 1, 3, 4, 5]
+    assert decoded.ticks[0].seq.tolist() == [0, 1, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +294,7 @@ def test_decode_header_is_a_rejected_row():
 
 
 def test_decode_rejected_row_sets_no_side():
-    ticks = quotes("34200000,1000000,200,0,0,P,1,0\n34200001,9,-1,0,0,P,1,0\n" + QUOTES).ticks
+    ticks = quotes("34200000,1000000,200,0,0,P,1,0\n34200001,9,-1,0,0,P,1,0\n" + QUOTES).ticks[0]
     assert set(ticks.numbers["bid_price"].tolist()) == {1000000}
 
 
@@ -303,6 +326,135 @@ def test_keep_in_order_any_times_gives_up_fewest_and_latest(times):
     assert tuple(np.flatnonzero(keep).tolist()) == best
 
 
+# Blocks
+
+
+def row(ms: int, bid: int = 1000000, ask: int = 0) -> str:
+    return f"{ms},{bid},{100 if bid else 0},{ask},{100 if ask else 0},P,1,0"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.sampled_from([(1000000, 0), (0, 1000100), (1000100, 0), (0, 0), (1, 2)]),
+            # Now and then a row is late by a little, early by a lot, or no row at all.
+            st.sampled_from([0] * 20 + [-5, 20_000_000, None]),
+        ),
+        min_size=1,
+        max_size=120,
+    ),
+    st.integers(30, 60),
+)
+@settings(deadline=None)
+def test_decode_any_block_size_gives_the_same_rows(steps, block_rows):
+    ms, lines = 34_200_000, []
+    for step, sides, shift in steps:
+        ms += step
+        lines.append("?" if shift is None else row(ms + shift, *sides))
+    lines += [row(ms + i) for i in range(60)]
+    whole = quotes("\n".join(lines))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "BLOCK_ROWS", block_rows)
+        parts = quotes("\n".join(lines))
+    assert rows(parts.ticks[0]) == rows(whole.ticks[0])
+    assert parts.rejected == whole.rejected
+
+
+def test_decode_time_far_ahead_at_a_blocks_end_poisons_nothing(monkeypatch):
+    monkeypatch.setattr(base, "BLOCK_ROWS", 10)
+    lines = [row(34_200_000 + i) for i in range(40)]
+    lines[9] = lines[19] = row(57_600_000)
+    assert reasons(quotes("\n".join(lines))) == [(9, "time_backwards"), (19, "time_backwards")]
+
+
+def test_decode_blank_lines_at_the_end_of_a_block_are_rows_only_if_more_follows(monkeypatch):
+    monkeypatch.setattr(base, "BLOCK_ROWS", 2)
+    assert reasons(quotes(row(34_200_000) + "\n\n\n" + row(34_200_001) + "\n\n\n")) == [
+        (1, "malformed"),
+        (2, "malformed"),
+    ]
+
+
+def test_line_blocks_pieces_of_any_size_give_the_same_lines(monkeypatch):
+    text = b"".join(b"x" * (i % 7) + b"\r\n"[i % 2 :] for i in range(500)) + b"end\n\n"
+    expected = text.replace(b"\r", b"").rstrip(b"\n")
+    for piece in (1, 2, 3, 64, 10_000):
+        monkeypatch.setattr(csv_rows, "_PIECE", piece)
+        blocks = [lines.body for lines in csv_rows.line_blocks("f", io.BytesIO(text), 7)]
+        assert b"\n".join(blocks) == expected
+        assert {block.count(b"\n") for block in blocks[:-1]} == {6}
+
+
+def test_line_blocks_long_lines_make_shorter_blocks_not_larger_memory(monkeypatch):
+    monkeypatch.setattr(csv_rows, "_PIECE", 50)
+    monkeypatch.setattr(csv_rows, "_BLOCK_BYTES", 100)
+    text = b"\n".join(b"x" * 30 for _ in range(20))
+    blocks = list(csv_rows.line_blocks("f", io.BytesIO(text), 1000))
+    assert [len(lines) for lines in blocks] == [3, 3, 3, 3, 3, 3, 2]
+    with pytest.raises(InputError, match="no CSV"):
+        list(csv_rows.line_blocks("f", io.BytesIO(b"x" * 1000), 1000))
+
+
+@given(
+    st.lists(st.lists(st.tuples(*[st.integers(0, 2)] * 3), max_size=9), min_size=1, max_size=5),
+    st.booleans(),
+)
+def test_duplicates_any_blocks_marks_all_but_the_first_of_equal_rows(blocks, by_symbol):
+    # Time of each instrument does not run backwards: the block number leads it.
+    marks, seen, expected = Duplicates(), set(), []
+    found = []
+    for number, block in enumerate(blocks):
+        block = sorted(block) if number % 2 else sorted((0, *row[1:]) for row in block)
+        ts = np.array([number // 2 * 3 + r[0] for r in block], dtype=np.int64)
+        columns = [np.array([r[i] for r in block], dtype=np.int64) for i in (1, 2)]
+        found += marks.mark(ts, columns[:1], columns[1] if by_symbol else None).tolist()
+        for time, *rest in zip(ts.tolist(), *(c.tolist() for c in columns), strict=True):
+            key = (time, *rest) if by_symbol else (time, rest[0])
+            expected.append(key in seen)
+            seen.add(key)
+    assert found == expected
+
+
+def test_duplicates_when_hashes_collide_are_found_all_the_same(monkeypatch):
+    monkeypatch.setattr(duplicates, "_hashes", lambda rows: np.zeros(len(rows[0]), np.uint64))
+    ts = np.zeros(5, dtype=np.int64)
+    values = np.array([1, 2, 1, 3, 2])
+    assert Duplicates().mark(ts, [values]).tolist() == [False, False, True, False, True]
+
+
+def kept_rows(rows: list[tuple[int, int]], size: int, by_symbol: bool) -> list[bool]:
+    """Judge (time, symbol) in blocks of a size; without `by_symbol` all are of one."""
+    order, found = InOrder(), []
+    table = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    for i in range(0, len(rows), size):
+        now, ahead = table[i : i + size], table[i + size : i + 2 * size]
+        symbols = (now[:, 1], ahead[:, 1]) if by_symbol else (None, None)
+        found += order.keep(now[:, 0], ahead[:, 0], *symbols).tolist()
+    return found
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), max_size=40),
+    st.integers(1, 10),
+)
+def test_in_order_any_instruments_and_blocks_never_runs_backwards(rows, size):
+    last: dict[int, int] = {}
+    for (time, symbol), kept in zip(rows, kept_rows(rows, size, True), strict=True):
+        if kept:
+            assert time >= last.get(symbol, time)
+            last[symbol] = time
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), max_size=40))
+def test_in_order_many_instruments_are_judged_each_alone(rows):
+    together = kept_rows(rows, 100, True)
+    for symbol in range(3):
+        alone = [row for row in rows if row[1] == symbol]
+        mine = [kept for row, kept in zip(rows, together, strict=True) if row[1] == symbol]
+        assert kept_rows(alone, 100, False) == mine
+
+
 # Recorded data: the catalog's own figures
 
 
@@ -319,14 +471,12 @@ def test_keep_in_order_any_times_gives_up_fewest_and_latest(times):
 def test_decode_recorded_quotes_match_the_published_counts(
     data_folder: Path, symbol, rows, regular, crossed, locked
 ):
-    reader = LeanFormat()
-    [file] = reader.discover([data_folder / f"us_equity_ticks/{symbol}/20131007_quote.zip"])
-    decoded = reader.decode(file, reader.read(file))
-    assert (decoded.rows, decoded.rejected) == (rows, [])
+    decoded = load_file(data_folder / f"us_equity_ticks/{symbol}/20131007_quote.zip")
+    assert (decoded.stop, decoded.rejected) == (rows, [])
     midnight = (datetime(2013, 10, 7, 4, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
-    ms = decoded.ticks.ts // 1000 - midnight
+    ms = decoded.ticks[0].ts // 1000 - midnight
     hours = (ms >= 34_200_000) & (ms < 57_600_000)
-    bid, ask = (decoded.ticks.numbers[f"{side}_price"][hours] for side in ("bid", "ask"))
+    bid, ask = (decoded.ticks[0].numbers[f"{side}_price"][hours] for side in ("bid", "ask"))
     assert len(bid) == regular
     assert int(((bid > ask) & (ask > 0)).sum()) == crossed
     assert int((bid == ask).sum()) == locked
@@ -334,9 +484,13 @@ def test_decode_recorded_quotes_match_the_published_counts(
 
 @pytest.mark.needs_data
 def test_decode_recorded_quotes_keep_exact_duplicates(data_folder: Path):
-    reader = LeanFormat()
-    [file] = reader.discover([data_folder / "us_equity_ticks/aig/20131007_quote.zip"])
-    content = reader.read(file)
-    lines = content.splitlines()
+    path = data_folder / "us_equity_ticks/aig/20131007_quote.zip"
+    with zipfile.ZipFile(path) as packed:
+        lines = packed.read(packed.namelist()[0]).splitlines()
     assert len(lines) - len(set(lines)) == 307_319
-    assert len(reader.decode(file, content).ticks) == len(lines)
+    ticks = load_file(path).ticks[0]
+    assert len(ticks) == len(lines)
+    first = np.unique(np.array(lines), return_index=True)[1]
+    repeated = np.ones(len(lines), dtype=bool)
+    repeated[first] = False
+    assert ((ticks.flags & DUPLICATE != 0) == repeated).all()

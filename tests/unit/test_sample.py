@@ -11,8 +11,10 @@ import pytest
 from statsmodels.tsa.stattools import coint
 from typer.testing import CliRunner
 
+from feed_blocks import joined
 from lean_files import QUOTES, archive
 from tsdb_trader.errors import InputError
+from tsdb_trader.feeds.base import Rules
 from tsdb_trader.feeds.lean import LeanFormat
 from tsdb_trader.feeds.sample import PAIRS, generate
 from tsdb_trader.feeds.sample_market import OPEN_MS
@@ -35,7 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows(folder: Path, name: str) -> np.ndarray:
     reader = LeanFormat()
     [file] = reader.discover([folder / name])
-    return np.array([line.split(",") for line in reader.read(file).decode().splitlines()])
+    with reader.open(file) as content:
+        return np.array([line.split(",") for line in content.read().decode().splitlines()])
 
 
 def test_generate_same_seed_gives_the_same_bytes(tmp_path):
@@ -71,7 +74,8 @@ def test_generate_all_pairs_are_in_the_closes(tmp_path):
 def test_generate_files_decode_without_a_rejected_row(folder):
     reader = LeanFormat()
     for file in reader.discover([folder]):
-        assert reader.decode(file, reader.read(file)).rejected == []
+        with reader.open(file) as content:
+            assert joined(reader.decode(file, content, Rules())).rejected == []
 
 
 def test_generate_prices_are_around_the_real_closes(folder):

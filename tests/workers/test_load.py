@@ -343,7 +343,7 @@ def test_load_command_json_counts_rows_per_table_and_file(database, conn, tmp_pa
     [
         (("lean", "{tmp}/nowhere"), "no such file or folder"),
         (("lean", "{tmp}"), "no lean files"),
-        (("parquet", "{tmp}"), "unknown format 'parquet': use one of lean"),
+        (("excel", "{tmp}"), "unknown format 'excel': use one of"),
     ],
 )
 def test_load_command_bad_input_is_one_line_and_non_zero(database, tmp_path, arguments, message):

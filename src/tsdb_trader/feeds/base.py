@@ -49,6 +49,9 @@ REASONS = {
     "time_backwards": "earlier than a row before it, or later than most rows after it",
     "absurd_time": "a time that cannot be: before 1970, or far in the future",
     "not_a_time": "a time field holds something else",
+    "skipped_time": "a local time that the change of clocks skips",
+    "ambiguous_time": "a local time that the change of clocks repeats",
+    "too_long": "a text of more than 4095 bytes",
     "bad_symbol": "no symbol, or one that cannot be",
     "bad_bar": "high below low, or open or close outside of them beyond the tolerance",
     "missing_value": "a field that must be there is empty",
@@ -58,6 +61,7 @@ REASONS = {
     "unknown_order": "refers to an order that was never added",
     "excess_quantity": "takes more from an order than it has left",
     "duplicate_order": "adds an order that is there already",
+    "out_of_sequence": "came after it had been given up, or from before the first one wanted",
     "unknown_instrument": "refers to an instrument that was never announced",
 }
 """Why a row is in market.quarantine: codes are stable, texts are not."""
@@ -118,8 +122,10 @@ TABLES: Mapping[Kind, Table] = {
         "_book_events",
         prices=("price",),
         sizes=("size",),
-        others=("order_id", "new_order_id", "trade_id"),
-        nullable=frozenset({"price", "size", "order_id", "new_order_id", "trade_id"}),
+        others=("order_id", "new_order_id", "trade_id", "placed_ns"),
+        nullable=frozenset(
+            {"price", "size", "order_id", "new_order_id", "trade_id", "placed_ns"}
+        ),
         texts=("action", "side"),
     ),
     "bars": Table(

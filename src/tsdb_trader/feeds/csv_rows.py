@@ -8,9 +8,10 @@ looked at one by one.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +19,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Integers, Rejected, Text, as_text
 
 _INTEGER = re.compile(r"-?[0-9]+")
 _DECIMAL = re.compile(r"-?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?|-?[0-9]+\.")
 _NAN = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
 _DIGITS = 15
+_PIECE = 4 << 20
+_BLOCK_BYTES = 32 << 20
+_BLANK = b"\r\n"
+PEEKED = 64 << 10
+"""Bytes at the start of a file by which its form is judged."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +43,12 @@ class Columns:
 
 
 class Lines:
-    """The lines of a CSV. A last line without newline is one, blank lines at the end are none."""
+    """Some whole lines of a CSV; `content` has no newline at its end."""
 
     def __init__(self, content: bytes) -> None:
         if b"\r" in content:
-            content = content.replace(b"\r\n", b"\n")
-        self.body = content.rstrip(b"\n")
+            content = content.replace(b"\r\n", b"\n").removesuffix(b"\r")
+        self.body = content
         self._bytes = np.frombuffer(self.body, dtype=np.uint8)
         newlines = np.flatnonzero(self._bytes == ord("\n"))
         self.starts = np.concatenate(([0], newlines + 1))
@@ -78,6 +85,56 @@ class Lines:
         view = memoryview(self.body)
         spans = zip(self.starts[firsts].tolist(), self.ends[lasts].tolist(), strict=True)
         return b"\n".join([view[start:end] for start, end in spans])
+
+
+def line_blocks(name: str, content: BinaryIO, rows: int, first: bytes = b"") -> Iterator[Lines]:
+    """Read a CSV in blocks of at most so many lines and 32 MB.
+
+    A last line without newline is one, blank lines at the end are none.
+
+    Parameters
+    ----------
+    name
+        How errors call the file.
+    first
+        What was read of the content already.
+
+    Raises
+    ------
+    InputError
+        There is no line end where one must be, as in a file that is no text.
+    """
+    waiting, newlines, size = [first], first.count(b"\n"), len(first)
+    while piece := content.read(_PIECE):
+        waiting.append(piece)
+        newlines += piece.count(b"\n")
+        size += len(piece)
+        if newlines <= rows and size <= _BLOCK_BYTES:
+            continue
+        text = b"".join(waiting)
+        rest = yield from _whole_blocks(text, rows)
+        if len(rest) > _BLOCK_BYTES:
+            raise InputError(f"{name}: {_BLOCK_BYTES >> 20} MB without a line; this is no CSV")
+        waiting, newlines, size = [rest], rest.count(b"\n"), len(rest)
+    text = b"".join(waiting).rstrip(_BLANK)
+    if rest := (yield from _whole_blocks(text, rows)):
+        yield Lines(rest)
+
+
+def _whole_blocks(text: bytes, rows: int) -> Generator[Lines, None, bytes]:
+    """Yield whole blocks and return the rest: it may go on, or be blank lines at the end."""
+    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n"))
+    ends = ends[: np.searchsorted(ends, len(text.rstrip(_BLANK)))]
+    start = line = 0
+    while line < len(ends):
+        fitting = int(np.searchsorted(ends, start + _BLOCK_BYTES))
+        stop = min(line + rows, fitting)
+        more_may_fit = stop == len(ends) < line + rows and len(text) - start <= _BLOCK_BYTES
+        if stop == line or more_may_fit:
+            break
+        yield Lines(text[start : ends[stop - 1]])
+        start, line = int(ends[stop - 1]) + 1, stop
+    return text[start:]
 
 
 def parse(

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from tsdb_trader.errors import InputError
-from tsdb_trader.feeds import base, lean_decode
+from tsdb_trader.feeds import lean_decode
 from tsdb_trader.feeds.base import Block, DataFile, Kind, Options, Rules
+from tsdb_trader.feeds.files import reading
 
 _FILE = re.compile(r"(\d{8})_(quote|trade)\.zip", re.IGNORECASE)
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,23}")
@@ -64,18 +64,9 @@ class LeanFormat:
             The archive is damaged or empty, most rows do not have the format's columns, or none
             can be parsed.
         """
-        try:
-            text = content.read()
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise InputError(f"{file.path}: damaged zip ({error}); get the file anew") from None
-        except RuntimeError:
-            raise InputError(f"{file.path}: the zip is encrypted; unpack and zip it") from None
-        if not text.strip():
-            raise InputError(f"{file.path}: the CSV inside is empty; get the file anew")
         assert file.kind  # noqa: S101 - every archive is of one
-        block = lean_decode.decode(str(file.path), text, file.kind, _day(file))
-        for start in range(0, block.stop, base.BLOCK_ROWS):
-            yield block.part(start, start + base.BLOCK_ROWS)
+        with reading(file.path):
+            yield from lean_decode.decode(str(file.path), content, file.kind, _day(file), rules)
 
 
 def _day(file: DataFile) -> date:

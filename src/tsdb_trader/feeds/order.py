@@ -48,3 +48,65 @@ def _longest(times: list[int]) -> NDArray[np.bool_]:
             keep[i] = True
             wanted, previous = wanted - 1, time
     return keep
+
+
+class InOrder:
+    """Gives up rows whose time runs backwards, block by block, with a look at the block ahead.
+
+    A row is judged in a window of its own block and the next, and may not be before the last one
+    kept of its instrument. So rows far ahead of their time are given up rather than the rows after
+    them, wherever a block ends, as long as fewer rows are wrong than right ones follow in the same
+    and the next block. A longer run of wrong times is believed: then the right rows after it are
+    rejected, until time has caught up.
+    """
+
+    def __init__(self) -> None:
+        self._last: Integers = np.empty(0, dtype=np.int64)
+
+    def keep(
+        self,
+        times: Integers,
+        ahead: Integers,
+        symbols: Integers | None = None,
+        symbols_ahead: Integers | None = None,
+    ) -> NDArray[np.bool_]:
+        """Mark the rows to keep.
+
+        Parameters
+        ----------
+        ahead
+            Times of the next block's rows; empty after the last.
+        symbols, symbols_ahead
+            The same small number for the same instrument at each call; None when there is only one.
+        """
+        window = np.concatenate((times, ahead))
+        if symbols is None or symbols_ahead is None:
+            codes = np.zeros(len(window), dtype=np.int64)
+        else:
+            codes = np.concatenate((symbols, symbols_ahead))
+        grown = int(codes.max(initial=-1)) + 1 - len(self._last)
+        if grown > 0:
+            start = np.full(grown, np.iinfo(np.int64).min)
+            self._last = np.concatenate((self._last, start))
+        keep = window >= self._last[codes]
+        rows = np.flatnonzero(keep)
+        if symbols is not None and (np.diff(window[rows]) < 0).any():
+            rows = rows[np.argsort(codes[rows], kind="stable")]
+        for group in _disordered(window[rows], codes[rows]):
+            keep[rows[group]] = keep_in_order(window[rows[group]])
+        mine = keep[: len(times)]
+        np.maximum.at(self._last, codes[: len(times)][mine], times[mine])
+        return mine
+
+
+def _disordered(times: Integers, codes: Integers) -> list[slice]:
+    """Return the instruments, as slices of rows, in which a time falls."""
+    falls = np.flatnonzero((np.diff(times) < 0) & (np.diff(codes) == 0))
+    if not len(falls):
+        return []
+    if not codes.any():
+        return [slice(0, len(times))]
+    return [
+        slice(*(int(np.searchsorted(codes, code, side)) for side in ("left", "right")))
+        for code in np.unique(codes[falls]).tolist()
+    ]
