@@ -55,6 +55,12 @@ begin
     join market.sources s on s.source_id = n.source_id
     where s.kind in ('quotes', 'trades')
     group by s.kind;
+    perform market._book_changed(
+        array_agg(s.instrument_id), array_agg(s.feed_id), array_agg(n.first_ts))
+    from unnest(p_parts, p_first_ts) n (source_id, first_ts)
+    join market.sources s on s.source_id = n.source_id
+    where s.kind = 'book_events'
+    having count(*) > 0;
 end
 $$;
 comment on function market.advance_source(

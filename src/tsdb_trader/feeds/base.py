@@ -29,8 +29,8 @@ NULL = int(np.iinfo(np.int64).min)
 BID_SET, ASK_SET, SUSPICIOUS, DUPLICATE = 1, 2, 4, 8
 NOT_LAST, NOT_HIGH_LOW, NOT_VOLUME, CANCELLED = 16, 32, 64, 128
 """Trades: what a trade does not count for (`ref.trade_conditions`), and whether it was undone."""
-SNAPSHOT = 1
-"""Book events: part of a snapshot."""
+SNAPSHOT, REPORT = 1, 8
+"""Book events: part of a snapshot; tells of a fill that another event takes off the book."""
 
 REASONS = {
     "malformed": "wrong number of fields, or a flag or text that the format does not have",
@@ -49,9 +49,6 @@ REASONS = {
     "time_backwards": "earlier than a row before it, or later than most rows after it",
     "absurd_time": "a time that cannot be: before 1970, or far in the future",
     "not_a_time": "a time field holds something else",
-    "skipped_time": "a local time that the change of clocks skips",
-    "ambiguous_time": "a local time that the change of clocks repeats",
-    "too_long": "a text of more than 4095 bytes",
     "bad_symbol": "no symbol, or one that cannot be",
     "bad_bar": "high below low, or open or close outside of them beyond the tolerance",
     "missing_value": "a field that must be there is empty",
@@ -61,7 +58,8 @@ REASONS = {
     "unknown_order": "refers to an order that was never added",
     "excess_quantity": "takes more from an order than it has left",
     "duplicate_order": "adds an order that is there already",
-    "out_of_sequence": "came after it had been given up, or from before the first one wanted",
+    "not_an_order": "a price level where the book is told order by order",
+    "other_venue": "an order of a second venue: the books of two are never mixed",
     "unknown_instrument": "refers to an instrument that was never announced",
 }
 """Why a row is in market.quarantine: codes are stable, texts are not."""

@@ -15,12 +15,17 @@ from tsdb_trader.api import market
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import InputError, TraderError, UnknownObjectError
 from tsdb_trader.feeds.base import DataFile, Format, Kind, Options, Rules
+from tsdb_trader.feeds.dbn import DbnFormat
 from tsdb_trader.feeds.files import reading
 from tsdb_trader.feeds.itch import ItchFormat
 from tsdb_trader.feeds.lean import LeanFormat
 from tsdb_trader.feeds.store import Built, Counts, SourceWriter, build
 
-FORMATS: dict[str, Callable[[Options], Format]] = {"itch": ItchFormat, "lean": LeanFormat}
+FORMATS: dict[str, Callable[[Options], Format]] = {
+    "dbn": DbnFormat,
+    "itch": ItchFormat,
+    "lean": LeanFormat,
+}
 KEPT_BYTES = 64 << 20
 """How much unpacked content is kept from hashing to decoding."""
 _PIECE = 1 << 20

@@ -1,0 +1,42 @@
+-- The feed whose book a question is about: the one named, else the one with the instrument's
+-- latest event up to p_as_of; null when there is none. Books of several feeds are never mixed.
+-- Raises TT002 for an unknown instrument or feed, TT001 for a time that is null.
+create or replace function market._book_feed(
+    p_instrument_id integer, p_as_of timestamptz, p_feed text
+)
+returns integer
+language plpgsql
+stable
+-- Plans made for the values leave out the chunks that they exclude.
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_feed_id integer;
+begin
+    if p_as_of is null then
+        raise exception 'no time given: say as of when' using errcode = 'TT001';
+    elsif not exists (
+        select from ref.instruments i where i.instrument_id = p_instrument_id)
+    then
+        raise exception 'unknown instrument %: see ref.instruments',
+            coalesce(p_instrument_id::text, 'null') using errcode = 'TT002';
+    end if;
+    if p_feed is not null then
+        select f.feed_id into v_feed_id from ops.feeds f where f.feed = p_feed;
+        if v_feed_id is null then
+            raise exception 'unknown feed %: see ops.feeds', p_feed using errcode = 'TT002';
+        end if;
+        return v_feed_id;
+    end if;
+    select e.feed_id into v_feed_id
+    from market._book_events e
+    where e.instrument_id = p_instrument_id and e.ts <= p_as_of
+    order by e.ts desc, e.ns desc, e.source_id desc, e.seq desc
+    limit 1;
+    return v_feed_id;
+end
+$$;
+comment on function market._book_feed(integer, timestamptz, text) is
+    'The feed that a question about a book means: the one named, or the one with the latest event.';
+grant execute on function market._book_feed(integer, timestamptz, text)
+    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
