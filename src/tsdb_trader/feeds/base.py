@@ -60,6 +60,7 @@ REASONS = {
     "duplicate_order": "adds an order that is there already",
     "not_an_order": "a price level where the book is told order by order",
     "other_venue": "an order of a second venue: the books of two are never mixed",
+    "out_of_sequence": "came after it had been given up, or from before the first one wanted",
     "unknown_instrument": "refers to an instrument that was never announced",
 }
 """Why a row is in market.quarantine: codes are stable, texts are not."""

@@ -67,7 +67,8 @@ class Frames:
         data = np.frombuffer(self.data, dtype=np.uint8)
         found = np.flatnonzero(self.sizes > 0)
         found = found[self.sizes[found] == LENGTHS[data[self.starts[found]]]]
-        return found[self._times(found) < DAY_NS]
+        right: Integers = found[self._times(found) < DAY_NS]
+        return right
 
     def _times(self, rows: Integers) -> Integers:
         """Return the times (ns) of some messages; see `itch_layouts` for where they stand."""

@@ -23,11 +23,13 @@ class Symbols:
     def __init__(self) -> None:
         self.names: list[str] = []
         self._codes: dict[int, int] = {}
-        self._stock_of_locate = np.zeros(1 << 16, dtype=np.uint64)
-        self._code_of_locate = np.full(1 << 16, BAD, dtype=np.int32)
+        # As long as the highest locate met so far asks for.
+        self._stock_of_locate = np.zeros(0, dtype=np.uint64)
+        self._code_of_locate = np.zeros(0, dtype=np.int32)
 
     def codes(self, stocks: NDArray[np.bytes_], locates: Integers) -> NDArray[np.int32]:
         """Return the code of each stock, `BAD` for a text that cannot be a symbol."""
+        self._make_room(locates)
         raw = np.ascontiguousarray(stocks).view(np.uint64)
         codes = self._code_of_locate[locates]
         # Nearly always the locate says it; comparing is much cheaper than looking up texts.
@@ -42,6 +44,7 @@ class Symbols:
 
     def of_locates(self, locates: Integers) -> NDArray[np.int32]:
         """Return the code of each locate, `BAD` where it was never announced."""
+        self._make_room(locates)
         return np.where(locates == 0, np.int32(BAD), self._code_of_locate[locates])
 
     def text(self, codes: NDArray[np.int32]) -> Text:
@@ -52,6 +55,13 @@ class Symbols:
         compact = np.empty(len(self.names), dtype=np.int32)
         compact[places] = np.arange(len(places), dtype=np.int32)
         return Text([self.names[place] for place in places.tolist()], compact[codes])
+
+    def _make_room(self, locates: Integers) -> None:
+        more = int(locates.max(initial=-1)) + 1 - len(self._code_of_locate)
+        if more > 0:
+            more += len(self._code_of_locate)
+            self._stock_of_locate = np.pad(self._stock_of_locate, (0, more))
+            self._code_of_locate = np.pad(self._code_of_locate, (0, more), constant_values=BAD)
 
     def _code(self, raw: int) -> int:
         if raw not in self._codes:

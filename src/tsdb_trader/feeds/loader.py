@@ -19,12 +19,14 @@ from tsdb_trader.feeds.dbn import DbnFormat
 from tsdb_trader.feeds.files import reading
 from tsdb_trader.feeds.itch import ItchFormat
 from tsdb_trader.feeds.lean import LeanFormat
+from tsdb_trader.feeds.pcap import PcapFormat
 from tsdb_trader.feeds.store import Built, Counts, SourceWriter, build
 
 FORMATS: dict[str, Callable[[Options], Format]] = {
     "dbn": DbnFormat,
     "itch": ItchFormat,
     "lean": LeanFormat,
+    "pcap": PcapFormat,
 }
 KEPT_BYTES = 64 << 20
 """How much unpacked content is kept from hashing to decoding."""
