@@ -27,6 +27,8 @@ PIECE_BYTES = 16 << 20
 _NAME = re.compile(r".*(\.bin|\.itch|_itch_?50|-v50(-bx|-psx)?(\.txt)?)(\.gz)?", re.IGNORECASE)
 _EXCHANGES = {"bx": "B", "psx": "X"}
 _VENUES = {"Q": "NASDAQ", "B": "BX", "X": "PSX"}
+_LONGEST_WAIT = 1 << 20
+"""Bytes without a right message after which the last one does not wait any more."""
 _ENOUGH = 4096
 """Bytes without a single message that are enough to say that the file is something else."""
 
@@ -106,7 +108,11 @@ def _pieces(content: BinaryIO) -> Iterator[_Piece]:
         data = rest + read
         frames, end = split(data)
         # Whether a time is believed depends on the next one, so the last message waits for it.
-        count = frames.last_right() or len(frames)
+        count = frames.last_right()
+        if count == 0 and len(data) < PIECE_BYTES + _LONGEST_WAIT:
+            rest = data
+            continue
+        count = count or len(frames)
         rest = data[frames.starts[count] - PREFIX if count < len(frames) else end :]
         yield _Piece(frames, count)
     frames, end = split(rest)

@@ -110,7 +110,7 @@ class Decoder:
         """
         rows = self.read(frames)
         self._check_times(rows, following)
-        self._find_broken(rows)
+        self._announce(rows)
         self._apply_orders(rows)
         found = _Output(self, rows, numbers, recv_ts)
         return Decoded(
@@ -155,14 +155,25 @@ class Decoder:
         self._last_ns = believed
         rows.wrong[timed[late]] = WRONG["time_backwards"]
 
-    def _find_broken(self, rows: Rows) -> None:
-        """Find the symbols of broken trades, which name a locate only."""
-        places = rows.places.get(ord("B"))
-        if places is None:
-            return
-        locates = rows.records[ord("B")]["stock_locate"].astype(np.int64)
-        rows.symbol[places] = self.symbols.of_locates(locates)
-        rows.reject("unknown_instrument", places, rows.symbol[places] == BAD)
+    def _announce(self, rows: Rows) -> None:
+        """Learn which locates mean which symbols; broken trades name a locate only.
+
+        What counts is the last message before the broken trade that gave the locate a symbol.
+        """
+        named = np.flatnonzero(rows.locate >= 0)
+        broken = rows.places.get(ord("B"))
+        if broken is not None:
+            locates = rows.records[ord("B")]["stock_locate"].astype(np.int64)
+            symbols = self.symbols.of_locates(locates)
+            keys = rows.locate[named] << 32 | named
+            order = np.argsort(keys)
+            before = np.searchsorted(keys[order], locates << 32 | broken) - 1
+            near = np.append(named, -1)[np.append(order, -1)[before]]
+            inside = (near >= 0) & (rows.locate[near] == locates) & (locates > 0)
+            symbols[inside] = rows.symbol[near[inside]]
+            rows.symbol[broken] = symbols
+            rows.reject("unknown_instrument", broken, symbols == BAD)
+        self.symbols.announce(rows.locate[named], rows.symbol[named])
 
     def _apply_orders(self, rows: Rows) -> None:
         places = np.flatnonzero((_ASKS_OF[rows.types] != _NOT_AN_ORDER) & (rows.wrong == 0))

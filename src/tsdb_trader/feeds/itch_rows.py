@@ -48,6 +48,8 @@ class Rows:
 
     Attributes
     ----------
+    locate
+        The locate code of messages that name their stock, -1 of others.
     places, records
         Of each type that is there, its messages among all, and these in its structured type.
     wrong
@@ -58,6 +60,7 @@ class Rows:
     types: NDArray[np.uint8]
     time_ns: Integers
     columns: Mapping[str, Integers]
+    locate: Integers
     symbol: NDArray[np.int32]
     side: NDArray[np.int8]
     places: dict[int, Integers]
@@ -96,6 +99,7 @@ def read(frames: Frames, symbols: Symbols) -> Rows:
         types,
         np.zeros(count, dtype=np.int64),
         {name: np.full(count, NULL, dtype=np.int64) for name in _WIDE},
+        np.full(count, -1, dtype=np.int64),
         np.full(count, BAD, dtype=np.int32),
         np.full(count, BAD, dtype=np.int8),
         {},
@@ -136,6 +140,7 @@ def _read_type(rows: Rows, letter: int, places: Integers, symbols: Symbols) -> N
     if "stock" in names:
         locates = records["stock_locate"].astype(np.int64)
         codes = symbols.codes(records["stock"], locates)
+        rows.locate[places] = locates
         rows.symbol[places] = codes
         rows.reject("bad_symbol", places, codes == BAD)
     if letter in _SIZED or letter in b"DQB":

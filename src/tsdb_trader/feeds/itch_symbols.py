@@ -26,6 +26,7 @@ class Symbols:
         # As long as the highest locate met so far asks for.
         self._stock_of_locate = np.zeros(0, dtype=np.uint64)
         self._code_of_locate = np.zeros(0, dtype=np.int32)
+        self._announced = np.zeros(0, dtype=np.int32)
 
     def codes(self, stocks: NDArray[np.bytes_], locates: Integers) -> NDArray[np.int32]:
         """Return the code of each stock, `BAD` for a text that cannot be a symbol."""
@@ -42,10 +43,15 @@ class Symbols:
             self._code_of_locate[locates[other]] = codes[other]
         return codes
 
-    def of_locates(self, locates: Integers) -> NDArray[np.int32]:
-        """Return the code of each locate, `BAD` where it was never announced."""
+    def announce(self, locates: Integers, codes: NDArray[np.int32]) -> None:
+        """Note which codes messages gave to their locates, in their order."""
         self._make_room(locates)
-        return np.where(locates == 0, np.int32(BAD), self._code_of_locate[locates])
+        self._announced[locates] = codes
+
+    def of_locates(self, locates: Integers) -> NDArray[np.int32]:
+        """Return the code last announced for each locate, `BAD` where there is none."""
+        self._make_room(locates)
+        return np.where(locates == 0, np.int32(BAD), self._announced[locates])
 
     def text(self, codes: NDArray[np.int32]) -> Text:
         """Return codes as a text column that lists no more symbols than it uses."""
@@ -62,6 +68,7 @@ class Symbols:
             more += len(self._code_of_locate)
             self._stock_of_locate = np.pad(self._stock_of_locate, (0, more))
             self._code_of_locate = np.pad(self._code_of_locate, (0, more), constant_values=BAD)
+            self._announced = np.pad(self._announced, (0, more), constant_values=BAD)
 
     def _code(self, raw: int) -> int:
         if raw not in self._codes:
