@@ -10,7 +10,8 @@ branch_labels = None
 depends_on = None
 
 SQL = """
-select 1;
+-- Its new form, with the time of each quote, comes with the manifest.
+drop function if exists venue.read_market(uuid, bigint, integer[], integer[], integer);
 """
 
 

@@ -4,7 +4,7 @@
 --   last, one row without instrument: the batch reached, its time, whether the session is open and
 --   whether later batches wait (behind). batch_no is 0 and as_of the session's start before the
 --   first batch. No row at all: there is no such session.
--- Prices and sizes are the stored integers. A quote is usable with two positive sides, not crossed.
+-- Prices and sizes are the stored integers, ts is the quote's own time. A quote is usable with two positive sides, not crossed.
 create or replace function venue.read_market(
     p_session_id uuid,
     p_after bigint,
@@ -20,7 +20,8 @@ create or replace function venue.read_market(
     ask_price bigint,
     ask_size bigint,
     is_open boolean,
-    behind boolean
+    behind boolean,
+    ts timestamptz
 )
 language plpgsql
 stable
@@ -44,7 +45,7 @@ begin
         v_reached := least(v_last, p_after + p_limit);
         return query
             select b.batch_no, b.as_of, q.instrument_id, q.bid_price, coalesce(q.bid_size, 0),
-                q.ask_price, coalesce(q.ask_size, 0), null::boolean, null::boolean
+                q.ask_price, coalesce(q.ask_size, 0), null::boolean, null::boolean, q.ts
             from market.batches b
             join market.batch_ranges r using (batch_id)
             join market.sources s on s.source_id = r.source_id
@@ -62,7 +63,7 @@ begin
     if cardinality(p_quiet) > 0 and v_reached = v_last then
         return query
             select l.batch_no, b.as_of, l.instrument_id, l.bid_price, l.bid_size, l.ask_price,
-                l.ask_size, null::boolean, null::boolean
+                l.ask_size, null::boolean, null::boolean, l.ts
             from market.latest_quotes l
             join market.batches b using (batch_id)
             where l.session_id = p_session_id and l.instrument_id = any (p_quiet);
@@ -71,7 +72,8 @@ begin
     from market.batches b where b.session_id = p_session_id and b.batch_no = v_reached;
     return query
         select v_reached, coalesce(v_as_of, v_session.from_ts), null::integer, null::bigint,
-            null::bigint, null::bigint, null::bigint, v_session.status = 'open', v_reached < v_last;
+            null::bigint, null::bigint, null::bigint, v_session.status = 'open', v_reached < v_last,
+            null::timestamptz;
 end
 $$;
 comment on function venue.read_market(uuid, bigint, integer[], integer[], integer) is

@@ -28,6 +28,7 @@ class MarketRow:
     ask_size: int | None
     is_open: bool | None
     behind: bool | None
+    ts: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,23 @@ def find_instrument(conn: Connection, symbol: str) -> Instrument | None:
         "from ref.instruments where symbol = %s",
         (symbol,),
     ).fetchone()
+
+
+def list_instruments(conn: Connection, ids: Sequence[int] | None = None) -> list[Instrument]:
+    """Return all instruments by symbol, or some by id."""
+    cur = conn.cursor(row_factory=class_row(Instrument))
+    return cur.execute(
+        "select instrument_id, symbol, price_scale, size_scale, tick_size, lot_size, status "
+        "from ref.instruments where %(ids)s::integer[] is null or instrument_id = any (%(ids)s) "
+        "order by symbol",
+        {"ids": None if ids is None else list(ids)},
+    ).fetchall()
+
+
+def open_sessions(conn: Connection) -> list[UUID]:
+    """Return the trading sessions that are open."""
+    cur = conn.cursor(row_factory=scalar_row)
+    return cur.execute("select session_id from ops.sessions where status = 'open'").fetchall()
 
 
 def write_journal(conn: Connection, venue: str, entry: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import sysconfig
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -30,6 +30,8 @@ from tsdb_trader import logs
 from tsdb_trader.errors import ConfigurationError
 from tsdb_trader.venue.exchange import Exchange
 from tsdb_trader.venue.journal import Journal, Report
+from tsdb_trader.venue.market_data import MarketMessage
+from tsdb_trader.venue.market_data_flow import Flow
 from tsdb_trader.venue.protocol import parse_request
 
 _P = ParamSpec("_P")
@@ -39,6 +41,8 @@ _log = logs.get("venue")
 _EXIT_STATUS = 70
 # Reject and Logout: their text says why a session does not work.
 _TELLING = ("3", "5")
+# Market data is of its moment: the engine may never send it again.
+_FLEETING = ("W", "X", "Y", "f", "y")
 # The engine answers once a second, and gives up on a silent participant after LogoutTimeout.
 _LOGOUT_S = 5.0
 _POLL_S = 0.05
@@ -92,6 +96,8 @@ def fatal(function: Callable[_P, _R]) -> Callable[_P, _R]:
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return function(*args, **kwargs)
+        except quickfix.DoNotSend:
+            raise
         except BaseException:
             try:
                 _log.exception("venue failed", where=function.__name__, action="exit")
@@ -108,17 +114,18 @@ def storable(raw: str) -> str:
 
 
 class Outbox:
-    """Hands reports to the engine in order, from whichever thread comes first."""
+    """Hands messages to the engine in order, from whichever thread comes first."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._waiting: deque[Report] = deque()
+        self._waiting: deque[Report | MarketMessage] = deque()
         self._sending = threading.Lock()
+        self._flow = Flow()
         self.sessions: dict[str, Any] = {}
 
-    def put(self, reports: list[Report]) -> None:
-        """Queue journaled reports; call with the exchange's lock held, so that order is kept."""
-        self._waiting.extend(reports)
+    def put(self, messages: Sequence[Report | MarketMessage]) -> None:
+        """Queue messages; call with the exchange's lock held, so that order is kept."""
+        self._waiting.extend(messages)
 
     def drain(self) -> None:
         """Send what waits, unless another thread is at it and will see it.
@@ -132,22 +139,57 @@ class Outbox:
             finally:
                 self._sending.release()
 
-    def _send(self, report: Report) -> None:
-        """Send one report. While its participant is away it stays owed, until the next logon."""
-        session_id = self.sessions.get(report.fix_session)
+    def _send(self, message: Report | MarketMessage) -> None:
+        """Send one message. A report whose participant is away stays owed, until it logs on."""
+        session_id = self.sessions.get(message.fix_session)
         if session_id is None:
             return
         session = quickfix.Session.lookupSession(session_id)
         if session is None or not session.isLoggedOn():
             return
-        message = quickfix.Message()
-        message.getHeader().setField(quickfix.MsgType(report.msg_type))
-        if report.possible_resend:
-            message.getHeader().setField(quickfix.PossResend(True))
-        for tag, value in report.fields.items():
-            message.setField(quickfix.StringField(int(tag), value))
-        if quickfix.Session.sendToTarget(message, session_id):
-            self._journal.mark_sent(report.report_no)
+        if isinstance(message, Report):
+            if quickfix.Session.sendToTarget(_report(message), session_id):
+                self._journal.mark_sent(message.report_no)
+        elif self._flow.allows(message.fix_session):
+            quickfix.Session.sendToTarget(_market_message(message), session_id)
+            sign = self._flow.sent(message.fix_session)
+            if sign is not None:
+                quickfix.Session.sendToTarget(_message("1", ((112, sign),)), session_id)
+
+    def caught_up(self, fix_session: str, sign: str) -> bool:
+        """Take a participant's sign; True when it may have market data again."""
+        return self._flow.answered(fix_session, sign)
+
+    def logged_out(self, fix_session: str) -> None:
+        """Forget what a participant owed."""
+        self._flow.forget(fix_session)
+
+
+def _message(msg_type: str, body: Iterable[tuple[int, str]]) -> Any:
+    message = quickfix.Message()
+    message.getHeader().setField(quickfix.MsgType(msg_type))
+    for tag, value in body:
+        message.setField(quickfix.StringField(tag, value))
+    return message
+
+
+def _report(report: Report) -> Any:
+    message = _message(report.msg_type, ((int(t), v) for t, v in report.fields.items()))
+    if report.possible_resend:
+        message.getHeader().setField(quickfix.PossResend(True))
+    return message
+
+
+def _market_message(wanted: MarketMessage) -> Any:
+    message = _message(wanted.msg_type, wanted.body)
+    if wanted.count_tag and not wanted.groups:
+        message.setField(quickfix.StringField(wanted.count_tag, "0"))
+    for entry in wanted.groups:
+        group = quickfix.Group(wanted.count_tag, entry[0][0])
+        for tag, value in entry:
+            group.setField(quickfix.StringField(tag, value))
+        message.addGroup(group)
+    return message
 
 
 class Callbacks(quickfix.Application):  # type: ignore[misc]
@@ -178,7 +220,11 @@ class Callbacks(quickfix.Application):  # type: ignore[misc]
 
     @fatal
     def onLogout(self, session_id: Any) -> None:
-        _log.info("logged out", fix_session=session_id.toString())
+        fix_session = session_id.toString()
+        with self._lock:
+            self._exchange.market_data.drop(fix_session)
+            self._outbox.logged_out(fix_session)
+        _log.info("logged out", fix_session=fix_session)
 
     @fatal
     def toAdmin(self, message: Any, session_id: Any) -> None:
@@ -192,16 +238,27 @@ class Callbacks(quickfix.Application):  # type: ignore[misc]
     @fatal
     def fromAdmin(self, message: Any, session_id: Any) -> None:
         self.toAdmin(message, session_id)
+        if message.getHeader().getField(35) != "0" or not message.isSetField(112):
+            return
+        fix_session = session_id.toString()
+        with self._lock:
+            if self._outbox.caught_up(fix_session, message.getField(112)):
+                self._exchange.market_data.refresh(fix_session)
+                self._outbox.put(self._exchange.market_data.take())
+        self._outbox.drain()
 
     @fatal
     def toApp(self, message: Any, session_id: Any) -> None:
-        return
+        header = message.getHeader()
+        if header.getField(35) in _FLEETING and header.isSetField(43):
+            raise quickfix.DoNotSend
 
     @fatal
     def fromApp(self, message: Any, session_id: Any) -> None:
         request = parse_request(storable(message.toString()), session_id.toString())
         with self._lock:
             self._outbox.put(self._exchange.handle(request))
+            self._outbox.put(self._exchange.market_data.take())
         self._outbox.drain()
 
 
@@ -244,6 +301,7 @@ class Acceptor:
         with self._lock:
             reports, more = self._exchange.follow()
             self._outbox.put(reports)
+            self._outbox.put(self._exchange.market_data.take())
         self._outbox.drain()
         return more
 

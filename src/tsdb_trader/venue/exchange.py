@@ -10,8 +10,10 @@ replayed in the same order after a restart, so that nothing is matched twice or 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from tsdb_trader.api import venue as api
@@ -19,6 +21,8 @@ from tsdb_trader.clock import Clock
 from tsdb_trader.errors import InvariantError
 from tsdb_trader.venue import protocol, reports
 from tsdb_trader.venue.journal import Entry, Journal, Report, restore_book
+from tsdb_trader.venue.market_data import Trade
+from tsdb_trader.venue.market_data_desk import Desk
 from tsdb_trader.venue.matching import Book, Fill, NoMarketError, Quote, Status
 from tsdb_trader.venue.protocol import RejectedError, Request
 from tsdb_trader.venue.sessions import Session, book_order
@@ -42,6 +46,7 @@ class Exchange:
         self._orders: dict[int, api.OrderRow] = {}
         self._instruments: dict[str, api.Instrument] = {}
         self._progress = {p.session_id: p for p in api.read_progress(self._conn, journal.venue)}
+        self.market_data = Desk(self._conn, f"{clock.now():%y%m%d%H%M%S%f}")
         self._restore_orders()
 
     def working(self) -> int:
@@ -59,6 +64,8 @@ class Exchange:
                 self._cancel(entry, request)
             case protocol.STATUS_REQUEST:
                 self._status(entry, request)
+            case _ if request.msg_type in protocol.MARKET_DATA_REQUESTS:
+                self.market_data.handle(request, partial(self._watch, entry), self._clock.now())
             case _:
                 self._writer.owe(entry, request.fix_session, "j", reports.unsupported(request))
         return self._commit(entry)
@@ -81,6 +88,7 @@ class Exchange:
             if not session.is_open and not behind:
                 self._forget(session)
         if not more:
+            self.market_data.look_at_statuses(self._clock.now())
             self.flush()
         return outgoing, more
 
@@ -132,7 +140,7 @@ class Exchange:
 
     # The market
 
-    def _advance(self, entry: Entry, session: Session, quiet: list[int]) -> bool:
+    def _advance(self, entry: Entry, session: Session, quiet: Sequence[int]) -> bool:
         """Show the books the next batches and, at the end of them, `quiet` the latest quote.
 
         Returns
@@ -161,6 +169,12 @@ class Exchange:
             self._show(entry, session, row)
         return behind
 
+    def _watch(self, entry: Entry, session_id: UUID, wanted: Sequence[int]) -> Session | None:
+        session = self._catch_up(entry, session_id, wanted)
+        if session is not None:
+            session.watched.update(wanted)
+        return session
+
     def _arrive(self, entry: Entry, session: Session, row: api.MarketRow) -> None:
         if row.as_of is not None:
             self._begin_batch(entry, session, row.as_of)
@@ -168,6 +182,7 @@ class Exchange:
         session.is_open = bool(row.is_open)
         if not session.is_open and not row.behind:
             self._expire(entry, session, "the session is closed")
+            self.market_data.session_over(session.session_id, self._clock.now())
 
     def _begin_batch(self, entry: Entry, session: Session, as_of: datetime) -> None:
         if session.as_of is not None and as_of <= session.as_of:
@@ -184,19 +199,21 @@ class Exchange:
             or row.bid_size is None
             or row.ask_price is None
             or row.ask_size is None
+            or row.ts is None
         ):
             raise InvariantError("venue.read_market returned a quote with a side missing")
         book = session.books.setdefault(row.instrument_id, Book())
         session.changed.add(row.instrument_id)
         quote = Quote(row.bid_price, row.bid_size, row.ask_price, row.ask_size)
-        self._book_fills(entry, session, book.apply_quote(quote))
+        session.quoted[row.instrument_id] = row.ts
+        trades = self._book_fills(entry, book.apply_quote(quote))
+        self.market_data.changed(session, row.instrument_id, trades, row.ts)
 
     def _expire(self, entry: Entry, session: Session, reason: str) -> None:
         for order in list(self._orders.values()):
             if order.session_id != session.session_id or order.instrument_id is None:
                 continue
-            session.books[order.instrument_id].cancel(order.order_no)
-            session.changed.add(order.instrument_id)
+            self._remove(session, order, order.instrument_id)
             order.reason = reason
             self._close(entry, order, "expired")
             self._writer.report(entry, order, "C", self._now(order), text=reason)
@@ -235,26 +252,29 @@ class Exchange:
         protocol.units(order.quantity, instrument.size_scale, instrument.lot_size, "quantity")
         if order.limit_price is not None:
             protocol.units(order.limit_price, instrument.price_scale, instrument.tick_size, "price")
-        session = self._catch_up(entry, session_id, instrument.instrument_id)
+        session = self._catch_up(entry, session_id, [instrument.instrument_id])
+        if session is None:
+            raise RejectedError(99, f"session {session_id} is unknown or closed")
         order.session_id, order.instrument_id = session_id, instrument.instrument_id
         order.as_of = session.as_of or order.as_of
         self._match(entry, session, order, instrument)
 
-    def _catch_up(self, entry: Entry, session_id: UUID, instrument_id: int) -> Session:
-        """Let a session see everything its market has shown, and note how far that is."""
+    def _catch_up(self, entry: Entry, session_id: UUID, wanted: Sequence[int]) -> Session | None:
+        """Let a session see everything its market has shown; None if it is closed or unknown."""
         session = self._session(session_id)
         session.is_open = False
-        while self._advance(entry, session, [instrument_id]):
+        while self._advance(entry, session, wanted):
             pass
         if not session.is_open:
             self._forget(session)
-            raise RejectedError(99, f"session {session_id} is unknown or closed")
+            return None
+        session.books = {i: Book() for i in wanted} | session.books
         return session
 
     def _match(
         self, entry: Entry, session: Session, order: api.OrderRow, instrument: api.Instrument
     ) -> None:
-        book = session.books.setdefault(instrument.instrument_id, Book())
+        book = session.books[instrument.instrument_id]
         entered = book_order(order, instrument)
         try:
             fills = book.submit(entered)
@@ -263,7 +283,8 @@ class Exchange:
         order.rank = entered.rank
         self._orders[order.order_no] = entry.orders[order.order_no] = order
         self._writer.report(entry, order, "0", self._now(order))
-        self._book_fills(entry, session, fills)
+        trades = self._book_fills(entry, fills)
+        self.market_data.changed(session, instrument.instrument_id, trades, self._now(order))
         if entered.status is Status.CANCELLED:
             order.reason = f"nothing more to take ({order.time_in_force})"
             self._close(entry, order, "cancelled")
@@ -293,11 +314,15 @@ class Exchange:
         if order.session_id is None or order.instrument_id is None:
             raise InvariantError(f"order {order.order_no} of the venue works in no book")
         session = self._session(order.session_id)
-        session.books[order.instrument_id].cancel(order.order_no)
-        session.changed.add(order.instrument_id)
+        self._remove(session, order, order.instrument_id)
         order.cancel_cl_ord_id = request.cl_ord_id
         self._close(entry, order, "cancelled")
         self._writer.report(entry, order, "4", self._now(order))
+
+    def _remove(self, session: Session, order: api.OrderRow, instrument_id: int) -> None:
+        session.books[instrument_id].cancel(order.order_no)
+        session.changed.add(instrument_id)
+        self.market_data.changed(session, instrument_id, [], self._now(order))
 
     def _refuse_cancel(
         self, entry: Entry, request: Request, order: api.OrderRow | None, reason: int, text: str
@@ -324,7 +349,10 @@ class Exchange:
         # What works is newer in memory: this step may have changed it already.
         return row and self._orders.get(row.order_no, row)
 
-    def _book_fills(self, entry: Entry, session: Session, fills: list[Fill]) -> None:
+    def _book_fills(self, entry: Entry, fills: list[Fill]) -> list[Trade]:
+        """Report fills, and return the trades they are: two orders that meet are one."""
+        trades: list[Trade] = []
+        met: Fill | None = None
         for fill in fills:
             order = self._orders[fill.order_no]
             instrument = self._instrument_of(order)
@@ -337,6 +365,13 @@ class Exchange:
             if order.cumulative_quantity == order.quantity:
                 self._close(entry, order, "filled")
             self._writer.report(entry, order, "F", self._now(order), last=(quantity, price))
+            if met is not None and met.counter_no == fill.order_no:
+                met = None
+                continue
+            met = fill if fill.counter_no is not None else None
+            number = self._writer.last_number
+            trades.append(Trade(number, fill.price, fill.quantity, self._now(order)))
+        return trades
 
     def _close(self, entry: Entry, order: api.OrderRow, status: str) -> None:
         order.status = status

@@ -16,6 +16,10 @@ from zoneinfo import ZoneInfo
 NEW_ORDER = "D"
 CANCEL = "F"
 STATUS_REQUEST = "H"
+MARKET_DATA_REQUEST = "V"
+SECURITY_LIST_REQUEST = "x"
+SECURITY_STATUS_REQUEST = "e"
+MARKET_DATA_REQUESTS = (MARKET_DATA_REQUEST, SECURITY_LIST_REQUEST, SECURITY_STATUS_REQUEST)
 
 SIDES: Mapping[str, str] = {"1": "buy", "2": "sell", "5": "sell_short"}
 ORDER_TYPES: Mapping[str, str] = {"1": "market", "2": "limit"}
@@ -62,6 +66,11 @@ class Request:
     def get(self, tag: int) -> str:
         """Return a field's value, '' if it is absent."""
         return self.fields.get(tag, "")
+
+    def all(self, tag: int) -> list[str]:
+        """Return every value of a field, in order: those of a repeating group."""
+        start = f"{tag}="
+        return [p.removeprefix(start) for p in self.raw.split("\x01") if p.startswith(start)]
 
     @property
     def cl_ord_id(self) -> str:
@@ -180,6 +189,11 @@ def trade_date(ts: datetime) -> date:
 def time_text(ts: datetime) -> str:
     """Write a UTCTimestamp with milliseconds."""
     return f"{ts.astimezone(UTC):%Y%m%d-%H:%M:%S}.{ts.microsecond // 1000:03d}"
+
+
+def exact_time_text(ts: datetime) -> str:
+    """Write a UTCTimestamp with microseconds."""
+    return f"{ts.astimezone(UTC):%Y%m%d-%H:%M:%S.%f}"
 
 
 def number_text(value: Decimal) -> str:

@@ -13,7 +13,11 @@ from tsdb_trader.venue.matching import Book, Order, TimeInForce
 
 @dataclass(slots=True)
 class Session:
-    """The books of a trading session, and how much of its market they have seen."""
+    """The books of a trading session, and how much of its market they have seen.
+
+    `watched` are the instruments that market data is made of; `quoted` has the time of each
+    instrument's last quote.
+    """
 
     session_id: UUID
     batch_no: int = 0
@@ -22,11 +26,13 @@ class Session:
     journaled_no: int = 0
     books: dict[int, Book] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
+    watched: set[int] = field(default_factory=set)
+    quoted: dict[int, datetime] = field(default_factory=dict)
 
     @property
     def active(self) -> list[int]:
-        """Return the instruments in which every quote matters."""
-        return [instrument_id for instrument_id, book in self.books.items() if book.active]
+        """Return the instruments in which every quote matters: to orders, or to who watches."""
+        return [i for i, book in self.books.items() if book.active or i in self.watched]
 
     @property
     def trade_date(self) -> date | None:

@@ -19,6 +19,11 @@ class Writer:
         self._last = last_report
         self._clock = clock
 
+    @property
+    def last_number(self) -> int:
+        """Return the number of the last report."""
+        return self._last
+
     def order_id(self, order: OrderRow) -> str:
         """Return OrderID (37)."""
         return f"{self._prefix}-O{order.order_no}"
