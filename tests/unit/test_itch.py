@@ -52,7 +52,7 @@ def decoded(data: bytes, file: DataFile = FILE) -> list:
     return actual(ItchFormat().decode(file, io.BytesIO(data), Rules()))
 
 
-def session(seed: int = 1, messages: int = 500, symbols: int = 3) -> bytes:
+def session(seed: int = 1, messages: int = 250, symbols: int = 2) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         done = generate(Path(folder), messages=messages, symbols=symbols, seed=seed)
         return done.path.read_bytes()
@@ -201,13 +201,13 @@ def check_mutated(data: bytes, seed: int) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_decode_damaged_session_is_that_of_a_plain_loop(small, seed):
-    check_mutated(small, seed)
+    check_mutated(small[: 3000 + seed % 5000], seed)
 
 
 @pytest.mark.long
 def test_decode_many_damaged_sessions_are_those_of_a_plain_loop(small):
     for seed in range(60_000):
-        check_mutated(small[: 4000 + seed % 8000], seed)
+        check_mutated(small[: 3000 + seed % 5000], seed)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_decode_any_piece_and_block_gives_the_same(small, piece_bytes, block_row
 def test_decode_any_cut_gives_the_beginning_and_one_truncated_row():
     data = session(messages=80, symbols=1)
     whole = decoded(data)
-    for cut in range(1, len(data)):
+    for cut in range(1, len(data), 3):
         rows = decoded(data[:cut])
         complete, rest = frames(data[:cut])
         assert rows[: len(complete)] == whole[: len(complete)]
