@@ -64,13 +64,17 @@ class Lines:
     @cached_property
     def commas(self) -> Integers:
         """Commas in each line."""
-        places = np.flatnonzero(self._bytes == ord(","))
+        return self.counts(",")
+
+    def counts(self, mark: str) -> Integers:
+        """Count an ASCII character in each line."""
+        places = np.flatnonzero(self._bytes == ord(mark))
         counts = np.searchsorted(places, self.ends) - np.searchsorted(places, self.starts)
         return counts.astype(np.int64)
 
-    def with_bytes(self, *values: int) -> NDArray[np.bool_]:
-        """Mark the lines that hold any of the given byte values, or any above 127."""
-        wanted = self._bytes >= 128
+    def with_bytes(self, *values: int, above: int = 127) -> NDArray[np.bool_]:
+        """Mark the lines that hold any of the given byte values, or any above one."""
+        wanted = self._bytes > above
         for value in values:
             wanted |= self._bytes == value
         marked = np.zeros(len(self), dtype=np.bool_)

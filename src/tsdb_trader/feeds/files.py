@@ -6,7 +6,7 @@ import gzip
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -38,3 +38,28 @@ def open_plain(path: Path) -> BinaryIO:
         if path.suffix == ".gz":
             return cast(BinaryIO, gzip.open(path))
         return path.open("rb")
+
+
+def find_files(paths: Iterable[Path], suffixes: Sequence[str], what: str) -> list[Path]:
+    """Return the files named, and those with one of the endings in the folders named, once each.
+
+    Raises
+    ------
+    InputError
+        A path is not there or cannot be read, or a folder has no such file.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        with reading(path):
+            if not path.exists():
+                raise InputError(f"{path}: no such file or folder; check the path")
+            inside = [path]
+            if path.is_dir():
+                ends = tuple(suffixes)
+                inside = sorted(p for p in path.rglob("*") if p.name.lower().endswith(ends))
+                if not inside:
+                    endings = ", ".join(suffixes)
+                    raise InputError(f"{path}: no {what} files in this folder ({endings})")
+            for file in inside:
+                found.setdefault(file.resolve(), file)
+    return list(found.values())

@@ -15,18 +15,26 @@ from tsdb_trader.api import market
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import InputError, TraderError, UnknownObjectError
 from tsdb_trader.feeds.base import DataFile, Format, Kind, Options, Rules
+from tsdb_trader.feeds.csv_format import CsvFormat
+from tsdb_trader.feeds.daily import DailyFormat
 from tsdb_trader.feeds.dbn import DbnFormat
 from tsdb_trader.feeds.files import reading
 from tsdb_trader.feeds.itch import ItchFormat
 from tsdb_trader.feeds.lean import LeanFormat
+from tsdb_trader.feeds.parquet_format import ParquetFormat
 from tsdb_trader.feeds.pcap import PcapFormat
 from tsdb_trader.feeds.store import Built, Counts, SourceWriter, build
+from tsdb_trader.feeds.taq import TaqFormat
 
 FORMATS: dict[str, Callable[[Options], Format]] = {
+    "csv": CsvFormat,
+    "daily": DailyFormat,
     "dbn": DbnFormat,
     "itch": ItchFormat,
     "lean": LeanFormat,
+    "parquet": ParquetFormat,
     "pcap": PcapFormat,
+    "taq": TaqFormat,
 }
 KEPT_BYTES = 64 << 20
 """How much unpacked content is kept from hashing to decoding."""
@@ -132,7 +140,7 @@ def load(
     reader = FORMATS[format_name](options or Options())
     files = reader.discover(paths)
     contents = _Contents(reader)
-    rules = Rules(**market.read_rules(conn))
+    rules = Rules(**market.read_rules(conn, feed or reader.name))
     job = _Job(conn, reader, feed or reader.name, known_only, rules, contents, progress or Silent())
     shas = {file: contents.sha256(file) for file in files}
     done = market.complete_sources(conn, job.feed, list(shas.values()))

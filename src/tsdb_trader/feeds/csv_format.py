@@ -1,0 +1,75 @@
+"""Format csv: text files with a mapping file; .gz is unpacked on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from tsdb_trader.errors import InputError
+from tsdb_trader.feeds.base import Block, DataFile, Options, Rules
+from tsdb_trader.feeds.csv_table import text_blocks
+from tsdb_trader.feeds.files import find_files, open_plain, reading
+from tsdb_trader.feeds.mapping import Mapping, read_mapping
+from tsdb_trader.feeds.mapping_rows import SYMBOL, Decoder
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+
+
+class CsvFormat:
+    """Reads text files as a mapping file says."""
+
+    name = "csv"
+
+    def __init__(self, options: Options) -> None:
+        self._mapping = read_mapping(options.mapping, options.timezone, options.symbol)
+
+    def discover(self, paths: Iterable[Path]) -> list[DataFile]:
+        """Find text files in folders; every file named is taken.
+
+        Raises
+        ------
+        InputError
+            A path cannot be read, or a folder has none.
+        """
+        return [mapped_file(path, self._mapping) for path in find_files(paths, SUFFIXES, "text")]
+
+    def open(self, file: DataFile) -> BinaryIO:
+        """Return the content."""
+        return open_plain(file.path)
+
+    def decode(self, file: DataFile, content: BinaryIO, rules: Rules) -> Iterator[Block]:
+        """Turn the rows into blocks.
+
+        Raises
+        ------
+        InputError
+            The file is damaged, has no rows, or not those that the mapping describes.
+        """
+        yield from decode_text(file, content, self._mapping, rules)
+
+
+def decode_text(
+    file: DataFile, content: BinaryIO, mapping: Mapping, rules: Rules
+) -> Iterator[Block]:
+    """Decode a text file; its one instrument, if it has only one, is the file's."""
+    if file.symbol is not None:
+        mapping = replace(mapping, symbol=None)
+    name = str(file.path)
+    with reading(file.path):
+        blocks = text_blocks(name, content, mapping.layout, mapping.columns)
+        yield from Decoder(name, mapping, rules).decode(blocks)
+
+
+def mapped_file(path: Path, mapping: Mapping) -> DataFile:
+    """Return what a mapping says about a file."""
+    kind = mapping.outputs[0].kind
+    words = mapping.symbol
+    symbol = words.constant if words is not None and words.column is None else None
+    if symbol is not None and not SYMBOL.fullmatch(symbol):
+        raise InputError(f"symbol {symbol!r} cannot be; use up to 32 letters, digits and ./-")
+    content = "/".join(filter(None, (path.name, symbol, kind)))
+    return DataFile(
+        path, content, kind if symbol else None, symbol, mapping.definition, mapping.vocabulary
+    )
