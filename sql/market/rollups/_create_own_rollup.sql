@@ -1,5 +1,5 @@
 -- Apache edition: a hypertable, triggers that note changed ticks (on a base table), and a view that
--- leaves out the buckets noted and computes them from the source.
+-- leaves out the buckets noted and computes them anew.
 create or replace function market._create_own_rollup(
     p_rollup market.rollups, p_table text, p_current text
 )
@@ -7,8 +7,6 @@ returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_time text := case p_rollup.level when 1 then 'ts' else 'bucket' end;
 begin
     execute format('create table %s as %s%s with no data',
                    p_table, p_rollup.query, p_rollup.grouping);
@@ -21,14 +19,9 @@ begin
     execute format('create index on %s (bucket)', p_table);
     execute format(
         'create view %1$s as '
-        'select m.* from %2$s m '
-        'where (m.bucket <@ (select range_agg(tstzrange(i.from_bucket, i.to_bucket)) '
-        '    from market.rollup_invalidations i where i.rollup = %3$L)) is not true '
-        'union all '
-        'select c.* from (select unnest(range_agg(tstzrange(i.from_bucket, i.to_bucket))) as span '
-        '    from market.rollup_invalidations i where i.rollup = %3$L) p '
-        'cross join lateral (%4$s where %6$s >= lower(p.span) and %6$s < upper(p.span)%5$s) c',
-        p_current, p_table, p_rollup.rollup, p_rollup.query, p_rollup.grouping, v_time);
+        'select m.* from %2$s m where not m.bucket <@ (select market._noted(%3$L)) '
+        'union all %4$s',
+        p_current, p_table, p_rollup.rollup, market._unmaterialised(p_rollup));
     if p_rollup.level = 1 then
         execute format(
             'create or replace trigger note_inserted_tick after insert on %s for each row '

@@ -13,7 +13,9 @@ declare
     v_last text := 'flags & 148 = 0';      -- 4 suspicious, 16 not last, 128 cancelled
     v_range text := 'flags & 164 = 0';     -- 32 not high or low
     v_volume text := 'flags & 196 = 0';    -- 64 not volume
-    v_usable text := 'bid_price > 0 and ask_price > 0 and bid_price <= ask_price';
+    -- The bound keeps the sum of both within 64 bits.
+    v_usable text := 'bid_price > 0 and bid_price <= ask_price and ask_price < 4611686018427387904';
+    v_sized text := 'bid_size is not null and ask_size is not null';
     v_trades text := $$
         (array_agg(price order by ts, ns, source_id, seq) filter (where $last))[1] as open,
         max(price) filter (where $range) as high,
@@ -31,8 +33,8 @@ declare
             filter (where $usable))[1] as mid_open,
         (array_agg(bid_price + ask_price order by ts desc, ns desc, source_id desc, seq desc)
             filter (where $usable))[1] as mid_close,
-        sum(bid_size) filter (where $usable) as bid_sizes,
-        sum(ask_size) filter (where $usable) as ask_sizes,
+        sum(bid_size) filter (where $usable and $sized) as bid_sizes,
+        sum(ask_size) filter (where $usable and $sized) as ask_sizes,
         min(ts) filter (where $usable) as first_ts,
         max(ts) filter (where $usable) as last_ts,
         (array_agg(ask_price - bid_price order by ts desc, ns desc, source_id desc, seq desc)
@@ -69,7 +71,7 @@ declare
 begin
     v_trades := replace(replace(replace(
         v_trades, '$last', v_last), '$range', v_range), '$volume', v_volume);
-    v_quotes := replace(v_quotes, '$usable', v_usable);
+    v_quotes := replace(replace(v_quotes, '$usable', v_usable), '$sized', v_sized);
     for v_level in
         select * from (values
             ('bars_1s', null, interval '1 second', 'UTC'),

@@ -1,0 +1,27 @@
+-- Bars that close when p_volume units were traded, from trades with p_from <= ts < p_to that count
+-- for volume; prices are of those that count for prices (ref.trade_conditions). The trade that
+-- reaches the threshold belongs wholly to the bar it closes, and the next bar starts from nothing
+-- (López de Prado 2018, Advances in Financial Machine Learning, ch. 2). The last bar may not be
+-- complete. TT001: a threshold that is not above zero, an empty span, or trades of several feeds
+-- and none named; TT002: an unknown instrument or feed.
+create or replace function market.volume_bars(
+    p_instrument_id integer,
+    p_from timestamptz,
+    p_to timestamptz,
+    p_volume numeric,
+    p_feed text default null
+)
+returns table (
+    bar_no bigint, from_ts timestamptz, to_ts timestamptz, open double precision,
+    high double precision, low double precision, close double precision, volume double precision,
+    trade_count bigint, vwap double precision, notional double precision, complete boolean
+)
+language sql
+stable
+as $$
+    select * from market._activity_bars(p_instrument_id, p_from, p_to, 'volume', p_volume, p_feed)
+$$;
+comment on function market.volume_bars(integer, timestamptz, timestamptz, numeric, text) is
+    'Bars of trades that close when p_volume units were traded.';
+grant execute on function market.volume_bars(integer, timestamptz, timestamptz, numeric, text)
+    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
