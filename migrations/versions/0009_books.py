@@ -29,6 +29,8 @@ create type market.book_position as (ts timestamptz, ns smallint, source_id inte
 comment on type market.book_position is
     'A place in the total order of a feed''s book events (ts, ns, source_id, seq).';
 
+-- A plain table: the last one before an instant is found at once, however many chunks of events
+-- there are.
 create table market.book_snapshots (
     ts timestamptz not null,
     ns smallint not null,
@@ -42,11 +44,9 @@ create table market.book_snapshots (
     prices bigint[] not null,
     sizes bigint[] not null,
     placed_ns bigint[] not null,
-    recorded_at timestamptz not null default clock_timestamp()
+    recorded_at timestamptz not null default clock_timestamp(),
+    primary key (instrument_id, feed_id, ts, ns, source_id, seq)
 );
-select public.create_hypertable('market.book_snapshots', public.by_range('ts', interval '7 days'),
-                                create_default_indexes => false);
-create unique index on market.book_snapshots (instrument_id, feed_id, ts, ns, source_id, seq);
 comment on table market.book_snapshots is
     'Live orders of a book after an event (ts, ns, source_id, seq), in the order of their queues: what market.book_at starts from. Made by market.snapshot_book; dropped when earlier events arrive or change.';
 comment on column market.book_snapshots.event_count is 'Events of the book up to here.';

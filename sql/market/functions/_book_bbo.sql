@@ -1,7 +1,8 @@
 -- The best bid and offer after every event that changed it, of those after p_after up to p_to, in
 -- stored integers; null where a side has no orders. The first row differs from the book after
 -- p_after. Events within a snapshot show a book half told: only with p_partial do they count, else
--- the snapshot's last one.
+-- the snapshot's last one. sets_bid, sets_ask: price or size of the side changed, and not only the
+-- number of its orders.
 --
 -- One pass, in a loop: the best price after an order is gone needs the levels behind it, which no
 -- window function knows. A level is a slot of arrays that are changed in place. Bids have the slots
@@ -24,7 +25,9 @@ returns table (
     bid_orders bigint,
     ask_price bigint,
     ask_size bigint,
-    ask_orders bigint
+    ask_orders bigint,
+    sets_bid boolean,
+    sets_ask boolean
 )
 language plpgsql
 stable
@@ -116,6 +119,10 @@ begin
             (v_prices[v_bid], v_sizes[v_bid], v_orders[v_bid],
              v_prices[v_ask], v_sizes[v_ask], v_orders[v_ask])
         then
+            sets_bid := (bid_price, bid_size)
+            is distinct from (v_prices[v_bid], v_sizes[v_bid]);
+            sets_ask := (ask_price, ask_size)
+            is distinct from (v_prices[v_ask], v_sizes[v_ask]);
             bid_price := v_prices[v_bid];
             bid_size := v_sizes[v_bid];
             bid_orders := v_orders[v_bid];

@@ -12,6 +12,7 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_feed_id integer;
+    v_began timestamptz;
 begin
     if p_as_of is null then
         raise exception 'no time given: say as of when' using errcode = 'TT001';
@@ -28,11 +29,23 @@ begin
         end if;
         return v_feed_id;
     end if;
-    select e.feed_id into v_feed_id
-    from market._book_events e
-    where e.instrument_id = p_instrument_id and e.ts <= p_as_of
-    order by e.ts desc, e.ns desc, e.source_id desc, e.seq desc
-    limit 1;
+    -- Mostly there is one, and nothing more to look up; else the feed whose book had an event last.
+    select case when count(*) = 1 then min(f.feed_id) end, max(f.began)
+    into v_feed_id, v_began
+    from (
+        select s.feed_id, max(s.first_ts) as began
+        from market.sources s
+        where s.instrument_id = p_instrument_id and s.kind = 'book_events'
+            and s.first_ts <= p_as_of
+        group by s.feed_id
+    ) f;
+    if v_feed_id is null and v_began is not null then
+        select e.feed_id into v_feed_id
+        from market._book_events e
+        where e.instrument_id = p_instrument_id and e.ts >= v_began and e.ts <= p_as_of
+        order by e.ts desc, e.ns desc, e.source_id desc, e.seq desc
+        limit 1;
+    end if;
     return v_feed_id;
 end
 $$;

@@ -110,13 +110,22 @@ begin
         select coalesce(max(e.no), 0) as last_no, coalesce(max(e.era), 0) as era
         from events e where e.is_before
     ),
-    -- touch: numbers what happens to orders; of the two rows of a replace the odd one is second.
-    touches as (
-        select 2 * (o.no - cardinality(v_snapshot.order_ids)) - 2 as touch, 0 as era,
-               o.order_id, 'add' as action, o.side, o.price, o.size, o.placed_ns
+    base as (
+        select 2 * (o.no - cardinality(v_snapshot.order_ids)) - 2 as touch, o.order_id, o.side,
+               o.price, o.size, o.placed_ns, n.order_id is not null as is_touched
         from unnest(v_snapshot.order_ids, v_snapshot.sides, v_snapshot.prices, v_snapshot.sizes,
                     v_snapshot.placed_ns) with ordinality
             o (order_id, side, price, size, placed_ns, no)
+        left join (
+            select e.order_id from events e
+            union
+            select e.new_order_id from events e
+        ) n on n.order_id = o.order_id
+    ),
+    -- touch: numbers what happens to orders; of the two rows of a replace the odd one is second.
+    touches as (
+        select b.touch, 0 as era, b.order_id, 'add' as action, b.side, b.price, b.size, b.placed_ns
+        from base b where b.is_touched
         union all
         select 2 * e.no, e.era, e.order_id,
                case e.action when 'replace' then 'delete' else e.action end,
@@ -179,6 +188,12 @@ begin
     where q.touch <= 2 * b.last_no + 1 and q.era = b.era
         and coalesce(q.next_touch > 2 * b.last_no + 1, true)
         and q.now_size > 0 and q.now_price is not null and q.is_ask is not null
+    union all
+    select 0, null, null, null, null, null, o.order_id, o.side, o.price, o.size, null, null,
+           o.placed_ns, o.touch, false
+    from base o
+    cross join before b
+    where not o.is_touched and b.era = 0
     union all
     select e.no - b.last_no, e.ts, e.ns, e.source_id, e.seq, e.recv_ts, q.order_id,
            case when q.is_ask then 'ask' else 'bid' end, q.now_price, q.now_size,

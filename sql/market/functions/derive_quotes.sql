@@ -66,23 +66,14 @@ begin
     )
     select count(*), min(u.ts), max(u.ts) into v_undone, v_undone_from, v_undone_to
     from undone u;
-    with changes as (
-        select b.*,
-               (b.bid_price, b.bid_size) is distinct from
-               (lag(b.bid_price) over w, lag(b.bid_size) over w) as sets_bid,
-               (b.ask_price, b.ask_size) is distinct from
-               (lag(b.ask_price) over w, lag(b.ask_size) over w) as sets_ask
-        from market._book_bbo(v_source.instrument_id, v_source.feed_id, v_from, v_to) b
-        window w as (order by b.ts, b.ns, b.source_id, b.seq)
-    ),
-    written as (
+    with written as (
         insert into market._quotes
             (ts, recv_ts, seq, bid_price, bid_size, ask_price, ask_size, instrument_id, source_id,
              feed_id, ns, flags, exchange, conditions)
         select c.ts, c.recv_ts, c.seq, c.bid_price, c.bid_size, c.ask_price, c.ask_size,
                v_source.instrument_id, v_derived.source_id, v_source.feed_id, c.ns,
                c.sets_bid::integer + 2 * c.sets_ask::integer, '', 'derived'
-        from changes c
+        from market._book_bbo(v_source.instrument_id, v_source.feed_id, v_from, v_to) c
         where c.source_id = p_source_id and (c.sets_bid or c.sets_ask)
         returning ts
     )

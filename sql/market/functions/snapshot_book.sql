@@ -3,7 +3,7 @@
 -- them market.book_at reads no more than about 2 * p_every events or orders, whatever the history.
 -- Raises TT001 for a p_every below 1.
 create or replace function market.snapshot_book(
-    p_instrument_id integer, p_feed_id integer, p_every integer default 10000
+    p_instrument_id integer, p_feed_id integer, p_every integer default 5000
 )
 returns boolean
 language plpgsql

@@ -3,7 +3,7 @@
 -- for one snapshot at most. Call it outside of transactions.
 -- Without a set clause, with which a procedure runs in a transaction.
 create or replace procedure market.snapshot_books(
-    p_every integer default 10000, inout p_made integer default 0
+    p_every integer default 5000, inout p_made integer default 0
 )
 language plpgsql
 as $$

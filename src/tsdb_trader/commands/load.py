@@ -16,7 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from tsdb_trader import db
-from tsdb_trader.api import market
+from tsdb_trader.api import books, market
 from tsdb_trader.feeds import loader
 from tsdb_trader.feeds.base import DataFile, Options
 from tsdb_trader.feeds.store import Counts
@@ -106,6 +106,8 @@ def load(
             progress=_Shown(bars),
         )
         market.refresh_rollups(conn)
+        if report.total("book_events").stored:
+            books.snapshot_books(conn)
     if as_json:
         typer.echo(json.dumps(_as_json(report)))
     else:

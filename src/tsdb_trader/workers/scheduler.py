@@ -10,7 +10,7 @@ from typing import Any
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from tsdb_trader import db, logs
-from tsdb_trader.api import market, ops, watch
+from tsdb_trader.api import books, market, ops, watch
 from tsdb_trader.db import Connection
 
 _log = logs.get("scheduler")
@@ -30,6 +30,10 @@ def _refresh_rollups(conn: Connection) -> dict[str, Any]:
     return {"refreshed": market.refresh_rollups(conn)}
 
 
+def _snapshot_books(conn: Connection) -> dict[str, Any]:
+    return {"snapshots": books.snapshot_books(conn)}
+
+
 def _check_orphans(conn: Connection) -> dict[str, Any]:
     """Look for rows whose parent is missing, which no foreign key guards in hypertables."""
     orphans = ops.check_orphans(conn)
@@ -42,6 +46,7 @@ def _check_orphans(conn: Connection) -> dict[str, Any]:
 
 JOBS = (
     Job("refresh_rollups", _refresh_rollups, "interval", {"seconds": 60}),
+    Job("snapshot_books", _snapshot_books, "interval", {"minutes": 5}),
     Job("check_orphans", _check_orphans, "cron", {"hour": 3, "minute": 10}),
 )
 
