@@ -85,10 +85,6 @@ class Decoder:
         self._exchange = exchange
         self._last_ns = 0
 
-    def read(self, frames: Frames) -> Rows:
-        """Bring messages into columns and check each for itself."""
-        return read(frames, self.symbols)
-
     def decode(
         self,
         frames: Frames,
@@ -104,25 +100,24 @@ class Decoder:
         numbers
             The row number of each message, increasing.
         recv_ts
-            When each came, as in `Ticks`.
+            When each came, as in `Ticks`; `NULL` where it is not known.
         following
             The time (ns) of the next right message after these, None if it is not known.
         """
-        rows = self.read(frames)
+        rows = read(frames, self.symbols)
         self._check_times(rows, following)
         self._announce(rows)
         self._apply_orders(rows)
-        found = _Output(self, rows, numbers, recv_ts)
+        ts = self.midnight + rows.time_ns // 1000
+        if recv_ts is None:
+            recv_ts = ts
+        found = _Output(self, rows, numbers, ts, np.where(recv_ts == NULL, ts, recv_ts))
         return Decoded(
             [ticks for ticks in (found.book_events(), found.trades()) if len(ticks)],
             found.statuses(),
             found.rejected(),
             found.corrections(),
         )
-
-    def ts(self, time_ns: Integers) -> Integers:
-        """Return times of the day as those of `Ticks`."""
-        return self.midnight + time_ns // 1000
 
     @property
     def exchange(self) -> str:
@@ -202,11 +197,17 @@ class _Output:
     """Turns checked rows into what a block holds."""
 
     def __init__(
-        self, decoder: Decoder, rows: Rows, numbers: Integers, recv_ts: Integers | None
+        self,
+        decoder: Decoder,
+        rows: Rows,
+        numbers: Integers,
+        ts: Integers,
+        recv_ts: Integers,
     ) -> None:
         self._decoder = decoder
         self._rows = rows
         self._numbers = numbers
+        self._ts = ts
         self._recv_ts = recv_ts
         self._good = rows.wrong == 0
 
@@ -275,17 +276,16 @@ class _Output:
         numbers: dict[str, Integers],
         texts: dict[str, Text],
     ) -> Ticks:
-        time_ns = self._rows.time_ns[places]
         return Ticks(
             kind,
-            self._decoder.ts(time_ns),
+            self._ts[places],
             self._numbers[places],
             numbers,
             np.zeros(len(places), dtype=np.int16),
             texts,
             self._decoder.symbols.text(self._rows.symbol[places]),
-            (time_ns % 1000).astype(np.int16),
-            None if self._recv_ts is None else self._recv_ts[places],
+            (self._rows.time_ns[places] % 1000).astype(np.int16),
+            self._recv_ts[places],
         )
 
     def statuses(self) -> list[Message]:
@@ -302,14 +302,17 @@ class _Output:
         return found
 
     def _statuses(self, letter: int, places: Integers, which: Integers) -> Sequence[Message]:
-        time_ns = self._rows.time_ns[places]
-        ts = self._decoder.ts(time_ns).tolist()
-        received = ts if self._recv_ts is None else self._recv_ts[places].tolist()
-        ns, seq = (time_ns % 1000).tolist(), self._numbers[places].tolist()
+        ns = self._rows.time_ns[places] % 1000
+        times = zip(
+            self._ts[places].tolist(),
+            ns.tolist(),
+            self._numbers[places].tolist(),
+            self._recv_ts[places].tolist(),
+            strict=True,
+        )
         names = self._decoder.symbols.names
         symbols = [names[s] if s != BAD else None for s in self._rows.symbol[places].tolist()]
         records = self._rows.records[letter][which]
-        times = list(zip(ts, ns, seq, received, strict=True))
         return list(itch_statuses.messages(LAYOUTS[letter], records, symbols, times))
 
     def rejected(self) -> list[Rejected]:

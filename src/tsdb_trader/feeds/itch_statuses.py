@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def messages(
     layout: Layout,
     records: NDArray[np.void],
     symbols: Sequence[str | None],
-    times: Sequence[tuple[int, int, int, int | None]],
+    times: Iterable[tuple[int, int, int, int]],
 ) -> Iterator[Message]:
     """Yield a status for each message.
 

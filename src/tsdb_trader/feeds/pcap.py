@@ -19,7 +19,7 @@ import numpy as np
 
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds import base, moldudp
-from tsdb_trader.feeds.base import EPOCH, Block, DataFile, Gap, Options, Rejected, Rules
+from tsdb_trader.feeds.base import EPOCH, NULL, Block, DataFile, Gap, Options, Rejected, Rules
 from tsdb_trader.feeds.files import open_plain, reading
 from tsdb_trader.feeds.itch import exchange_of
 from tsdb_trader.feeds.itch_decode import NEW_YORK, Decoder
@@ -29,8 +29,8 @@ from tsdb_trader.feeds.pcap_packets import Captured, NotACaptureError, datagram,
 
 _SUFFIXES = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
 _EPOCH_NS = int(EPOCH.timestamp()) * 10**9
-_ABSURD_NS = 631_152_000 * 10**9
-"""1990: an earlier time was never set, or is damaged."""
+_FIRST_NS, _LAST_NS = 631_152_000 * 10**9, 4_102_444_800 * 10**9
+"""1990 and 2100: an earlier time was never set, a later one is damaged."""
 _PATIENCE_S = 1.0
 _MOST_WAITING = 100_000
 _LARGEST_JUMP = 1 << 40
@@ -143,7 +143,8 @@ class _Capture:
             self._reject("malformed", packet.data)
             return
         time_ns = packet.time_ns or 0
-        if time_ns < _ABSURD_NS and self._day is None:
+        known = _FIRST_NS <= time_ns < _LAST_NS
+        if not known and self._day is None:
             # Without a day, times of messages mean nothing.
             self._reject("absurd_time", packet.data)
             return
@@ -155,7 +156,8 @@ class _Capture:
         if mold.sequence - session.sequence.high > _LARGEST_JUMP:
             self._reject("malformed", packet.data)
             return
-        session.sequence.add(mold, (time_ns - _EPOCH_NS) // 1000, time_ns / 1e9)
+        received = (time_ns - _EPOCH_NS) // 1000 if known else NULL
+        session.sequence.add(mold, received, time_ns / 1e9)
         self._take(session, time_ns / 1e9 - _PATIENCE_S)
 
     def finish(self) -> None:
@@ -182,8 +184,10 @@ class _Capture:
         )
 
     def _begin(self, name: str, sequence: int, time_ns: int) -> _Session:
-        found = datetime.fromtimestamp(time_ns // 10**9, UTC).astimezone(NEW_YORK).date()
-        decoder = Decoder(self._day or found, self._exchange)
+        day = self._day
+        if day is None:
+            day = datetime.fromtimestamp(time_ns // 10**9, UTC).astimezone(NEW_YORK).date()
+        decoder = Decoder(day, self._exchange)
         everything = 1 << 62
         sequence_ = Reassembler(sequence, most_waiting=everything, largest_jump=everything)
         return _Session(name, decoder, sequence_)
