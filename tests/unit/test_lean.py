@@ -110,7 +110,7 @@ def test_discover_wrong_name_is_an_error(tmp_path, name, message):
         "20131008_abc_Quote_Tick.csv",
         "20131007_xyz_Quote_Tick.csv",
         "20131007_abc_Trade_Tick.csv",
-        "20131007_abc_minute_quote.csv",
+        "20131007_abc_hour_quote.csv",
         "ticks.txt",
     ],
 )

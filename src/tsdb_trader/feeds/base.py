@@ -49,6 +49,9 @@ REASONS = {
     "time_backwards": "earlier than a row before it, or later than most rows after it",
     "absurd_time": "a time that cannot be: before 1970, or far in the future",
     "not_a_time": "a time field holds something else",
+    "skipped_time": "a local time that the change of clocks skips",
+    "ambiguous_time": "a local time that the change of clocks repeats",
+    "too_long": "a text of more than 4095 bytes",
     "bad_symbol": "no symbol, or one that cannot be",
     "bad_bar": "high below low, or open or close outside of them beyond the tolerance",
     "missing_value": "a field that must be there is empty",
@@ -61,7 +64,12 @@ REASONS = {
     "not_an_order": "a price level where the book is told order by order",
     "other_venue": "an order of a second venue: the books of two are never mixed",
     "out_of_sequence": "came after it had been given up, or from before the first one wanted",
+    "request_refused": "the source refuses what it was asked for",
+    "book_unknown": "a change to a book of which earlier changes are missing",
     "unknown_instrument": "refers to an instrument that was never announced",
+    "bad_sequence": "a sequence number that cannot be one",
+    "sequence_backwards": "a sequence number that had come before, with other content",
+    "tied_rows": "a message whose rows cannot be told apart by instrument and time",
 }
 """Why a row is in market.quarantine: codes are stable, texts are not."""
 

@@ -1,7 +1,8 @@
-"""Lean's tick archives of US equities: ``<symbol>/YYYYMMDD_{quote,trade}.zip``.
+"""Lean's archives: ``<symbol>/YYYYMMDD_{quote,trade}.zip``, one CSV without header in each.
 
-One CSV without header per archive, times in milliseconds since midnight in New York, prices
-times 10,000. A quote row sets one side and leaves the other 0,0, which means unchanged.
+What an archive holds is told by the name of the CSV and the number of its columns: ticks or bars
+of US equities (times of the wall clock in New York, prices times 10,000), or ticks of currency
+pairs (times in UTC, decimal prices, under a folder named after the broker).
 """
 
 from __future__ import annotations
@@ -9,28 +10,52 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from tsdb_trader.errors import InputError
-from tsdb_trader.feeds import lean_decode
-from tsdb_trader.feeds.base import Block, DataFile, Kind, Options, Rules
+from tsdb_trader.feeds import lean_decode, lean_mappings
+from tsdb_trader.feeds.base import Block, DataFile, Definition, Kind, Options, Rules
+from tsdb_trader.feeds.csv_format import decode_text
 from tsdb_trader.feeds.files import reading
+from tsdb_trader.feeds.mapping import Mapping
 
 _FILE = re.compile(r"(\d{8})_(quote|trade)\.zip", re.IGNORECASE)
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,23}")
+_PAIR = re.compile(r"[A-Z]{6}")
 _LAYOUT = "<symbol>/YYYYMMDD_quote.zip or <symbol>/YYYYMMDD_trade.zip"
-_RESOLUTIONS = {"second", "minute", "hour", "daily"}
+_RESOLUTIONS = {"tick": "", "second": "1s", "minute": "1m"}
+_FX_TICK_FIELDS = 3
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """What an archive's path says, and its CSV's name and first line."""
+
+    path: Path
+    symbol: str
+    day: date
+    what: str
+    resolution: str
+    currencies: bool
+
+    @property
+    def broker(self) -> str:
+        """The folder around that of the symbol, and around that of the resolution if any."""
+        folders = [p.name for p in self.path.resolve().parents[1:3]]
+        return next((f.upper() for f in folders if f.lower() not in _RESOLUTIONS), "")
 
 
 class LeanFormat:
-    """Reads Lean's tick archives."""
+    """Reads Lean's archives."""
 
     name = "lean"
 
     def __init__(self, options: Options | None = None) -> None:
         self._options = options or Options()
+        self._mappings: dict[DataFile, Mapping] = {}
 
     def discover(self, paths: Iterable[Path]) -> list[DataFile]:
         """Find the archives in files and folders, and check their names and members.
@@ -40,37 +65,53 @@ class LeanFormat:
         InputError
             A path cannot be read, holds no archive, or a name does not follow the layout.
         """
-        found: dict[Path, DataFile] = {}
+        found: dict[Path, _Archive] = {}
         for path in paths:
             for archive in _archives(path):
-                found.setdefault(archive.resolve(), _identify(archive))
-        files = sorted(found.values(), key=lambda f: (f.content, str(f.path)))
-        for file in files:
-            with _opened(file.path) as archive_:
-                _member(file, archive_)
-        return files
+                if archive.resolve() not in found:
+                    found[archive.resolve()] = _identify(archive)
+        files = [self._describe(archive) for archive in found.values()]
+        return sorted(files, key=lambda f: (f.content, str(f.path)))
+
+    def _describe(self, archive: _Archive) -> DataFile:
+        path, symbol, day = archive.path, archive.symbol, archive.day
+        if archive.resolution:
+            mapping = lean_mappings.bars(archive.what, archive.resolution)
+            content = f"{symbol}/{day.isoformat()}/{archive.resolution}/{archive.what}"
+            file = DataFile(path, content, "bars", symbol)
+            self._mappings[file] = lean_mappings.on(mapping, day)
+        elif archive.currencies:
+            mapping = lean_mappings.currency_ticks(archive.broker, symbol)
+            content = f"{symbol}/{day.isoformat()}/quotes/{archive.broker}"
+            file = DataFile(path, content, "quotes", symbol, mapping.definition)
+            self._mappings[file] = lean_mappings.on(mapping, day)
+        else:
+            kind: Kind = "quotes" if archive.what == "quote" else "trades"
+            content = f"{symbol}/{day.isoformat()}/{kind}"
+            file = DataFile(path, content, kind, symbol, Definition(), vocabulary="algoseek")
+        return file
 
     def open(self, file: DataFile) -> BinaryIO:
         """Return the CSV inside the archive."""
         archive = _opened(file.path)
-        return cast(BinaryIO, archive.open(_member(file, archive)))
+        return cast(BinaryIO, archive.open(_member(file.path, archive)))
 
     def decode(self, file: DataFile, content: BinaryIO, rules: Rules) -> Iterator[Block]:
-        """Turn the CSV into ticks and rejected rows.
+        """Turn the CSV into blocks.
 
         Raises
         ------
         InputError
-            The archive is damaged or empty, most rows do not have the format's columns, or none
-            can be parsed.
+            The archive is damaged or empty, at its start most rows do not have the format's
+            columns, or none can be parsed.
         """
+        if (mapping := self._mappings.get(file)) is not None:
+            yield from decode_text(file, content, mapping, rules)
+            return
         assert file.kind  # noqa: S101 - every archive is of one
+        day = date.fromisoformat(file.content.split("/")[1])
         with reading(file.path):
-            yield from lean_decode.decode(str(file.path), content, file.kind, _day(file), rules)
-
-
-def _day(file: DataFile) -> date:
-    return date.fromisoformat(file.content.split("/")[-2])
+            yield from lean_decode.decode(str(file.path), content, file.kind, day, rules)
 
 
 def _archives(path: Path) -> list[Path]:
@@ -87,7 +128,7 @@ def _archives(path: Path) -> list[Path]:
     return [path]
 
 
-def _identify(path: Path) -> DataFile:
+def _identify(path: Path) -> _Archive:
     match = _FILE.fullmatch(path.name)
     if match is None:
         raise InputError(f"{path}: not a lean file name; expected {_LAYOUT}")
@@ -98,9 +139,16 @@ def _identify(path: Path) -> DataFile:
     symbol = path.resolve().parent.name.upper()
     if not _SYMBOL.fullmatch(symbol):
         raise InputError(f"{path}: folder {symbol!r} cannot be a ticker; expected {_LAYOUT}")
-    kind: Kind = "quotes" if match[2].lower() == "quote" else "trades"
-    content = f"{symbol}/{day.isoformat()}/{kind}"
-    return DataFile(path, content, kind, symbol, vocabulary="algoseek")
+    what = match[2].lower()
+    with _opened(path) as archive, reading(path):
+        member = _member(path, archive)
+        resolution = _resolution(path, member.filename, symbol, what)
+        with archive.open(member) as content:
+            fields = content.read(4096).partition(b"\n")[0].count(b",") + 1
+    currencies = resolution == "tick" and what == "quote" and fields == _FX_TICK_FIELDS
+    if currencies and not _PAIR.fullmatch(symbol):
+        raise InputError(f"{path}: ticks without sizes, but {symbol} is no currency pair")
+    return _Archive(path, symbol, day, what, _RESOLUTIONS[resolution], currencies)
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
@@ -112,22 +160,22 @@ def _opened(path: Path) -> zipfile.ZipFile:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
 
 
-def _member(file: DataFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     members = [m for m in archive.infolist() if not m.is_dir()]
     if len(members) != 1 or not members[0].filename.lower().endswith(".csv"):
         names = ", ".join(m.filename for m in members[:3]) or "nothing"
-        raise InputError(f"{file.path}: expected one CSV inside, found {names}; zip it alone")
-    name = members[0].filename
-    kind = (file.kind or "").removesuffix("s")
-    symbol = (file.symbol or "").lower()
-    # Names look like 20131007_aig_Quote_Tick.csv; bars are packed alike and are no ticks.
-    words = Path(name).stem.lower().split("_")
-    day = file.path.name[:8]
-    expected = {day, symbol, kind, "tick"}
-    if wrong := [word for word in words if word not in expected]:
-        what = "bars, not ticks" if _RESOLUTIONS & set(wrong) else f"about {' '.join(wrong)}"
-        raise InputError(
-            f"{file.path}: the CSV inside ({name}) is {what}; "
-            f"expected {day}_{symbol}_{kind.title()}_Tick.csv"
-        )
+        raise InputError(f"{path}: expected one CSV inside, found {names}; zip it alone")
     return members[0]
+
+
+def _resolution(path: Path, member: str, symbol: str, what: str) -> str:
+    """Tell by the CSV's name, such as 20131007_aig_Quote_Tick.csv, which must fit the path."""
+    words = Path(member).stem.lower().split("_")
+    day = path.name[:8]
+    found = [word for word in words if word in _RESOLUTIONS] or ["tick"]
+    if wrong := [word for word in words if word not in {day, symbol.lower(), what, found[0]}]:
+        raise InputError(
+            f"{path}: the CSV inside ({member}) is about {' '.join(wrong)}; "
+            f"expected {day}_{symbol.lower()}_{what.title()}_Tick.csv or bars of a second or minute"
+        )
+    return found[0]
