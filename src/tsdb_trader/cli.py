@@ -44,6 +44,7 @@ _COMMANDS = {
     "calibrate": _entry("calibrate", "calibrate", "Calibrate the pairs strategy."),
     "backtest": _entry("backtest", "backtest", "Backtest a strategy with one query."),
     "parity": _entry("calibrate", "parity", "Compare a session's signals with recomputed ones."),
+    "ref": _entry("reference", "app", "Reference data: calendars, symbols, corporate actions."),
     "session": _entry("session", "app", "Open, close and list sessions."),
     "up": _entry("up", "up", "Run the venue and all workers; ctrl-c stops them."),
     "worker": _entry("worker", "worker", "Run one worker in the foreground."),

@@ -20,7 +20,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"commands"}),
     frozenset({"demo"}),
     frozenset({"workers"}),
-    frozenset({"backtest", "feeds", "fix", "research", "venue"}),
+    frozenset({"backtest", "feeds", "fix", "refdata", "research", "venue"}),
     frozenset({"rollups"}),
     frozenset({"api"}),
     frozenset({"schema"}),
@@ -35,6 +35,7 @@ TIERS: tuple[frozenset[str], ...] = (
 CONFINED: dict[str, tuple[str, ...]] = {
     "quickfix": ("fix", "venue"),
     "apscheduler": ("workers.scheduler",),
+    "exchange_calendars": ("refdata.calendars",),
 }
 
 # The private server is administered with SQL of its own (roles, databases, settings): it runs

@@ -1,0 +1,1 @@
+"""Reference data from elsewhere: calendars, factor and map files, tables of facts."""
