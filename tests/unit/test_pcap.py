@@ -175,6 +175,14 @@ def test_decode_message_from_before_the_first_packet_is_out_of_sequence():
     assert [r.reason for r in block.rejected] == ["out_of_sequence"]
 
 
+def test_decode_anonymised_sequence_keeps_every_message_in_its_place():
+    sent = [udp(downstream("", 0, [message(n)])) for n in (1, 2, 2, 3)]
+    [block] = blocks(classic([ethernet(ipv4(one)) for one in sent]))
+    assert orders([block]) == [1, 2, 3]
+    assert [(r.position, r.reason) for r in block.rejected] == [(2, "duplicate_order")]
+    assert (block.duplicates, block.missing) == (0, 0)
+
+
 def test_decode_two_sessions_have_their_own_sequences():
     both = [mold(n, session=s) for n in (1, 2) for s in ("S1", "S2")]
     [block] = blocks(classic([ethernet(ipv4(one)) for one in both]))

@@ -142,6 +142,7 @@ class _Counts:
     requests: int = 0
     messages: int = 0
     given_up: int = 0
+    late: int = 0
     last_packet: str | None = None
     last_error: str | None = None
 
@@ -325,6 +326,8 @@ class ItchUdpStream:
                 break
             if block.stop > session.stored:
                 yield _with_notes(session, block)
+        self._counts.late += len(messages.late)
+        messages.late.clear()
         if messages.new_gaps or messages.filled:
             notes = _with_notes(session, Block(session.stored, session.stored))
             if notes.gaps or notes.filled:

@@ -3,13 +3,14 @@
 A row is a message, or a packet that holds none that can be read: other protocols are counted and
 kept in quarantine, packet by packet. Messages are brought into the sequence of their session
 first: what came twice (over a network's two lines, say) is dropped and counted, what is missing
-counts as rows that never came and is a row of market.gaps. Times of packets are `recv_ts`, and
+counts as rows that never came and is a row of market.gaps. Where an anonymised capture has no
+sequence, its own order counts. Times of packets are `recv_ts`, and
 say the day of a session.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -157,6 +158,10 @@ class _Capture:
             self._reject("malformed", packet.data)
             return
         received = (time_ns - _EPOCH_NS) // 1000 if known else NULL
+        if not mold.sequence:
+            # Numbers begin with 1: this capture was anonymised, and its own order must do.
+            self._give_rows(session, mold.messages, [received] * len(mold.messages))
+            return
         session.sequence.add(mold, received, time_ns / 1e9)
         self._take(session, time_ns / 1e9 - _PATIENCE_S)
 
@@ -202,10 +207,7 @@ class _Capture:
         while True:
             _, messages, times = sequence.take(base.BLOCK_ROWS)
             if messages:
-                session.numbers.extend(range(self._row, self._row + len(messages)))
-                session.messages.extend(messages)
-                session.times.extend(times)
-                self._row += len(messages)
+                self._give_rows(session, messages, times)
                 continue
             full = sequence.waiting > _MOST_WAITING
             gap = sequence.give_up(float("inf") if full else before)
@@ -217,6 +219,14 @@ class _Capture:
         for message in sequence.late:
             self._reject("out_of_sequence", message)
         sequence.late.clear()
+
+    def _give_rows(
+        self, session: _Session, messages: Sequence[bytes], times: Sequence[int]
+    ) -> None:
+        session.numbers.extend(range(self._row, self._row + len(messages)))
+        session.messages.extend(messages)
+        session.times.extend(times)
+        self._row += len(messages)
 
 
 def _with_session(block: Block, session: _Session) -> Block:
