@@ -64,6 +64,8 @@ def decode_text(
 
 def mapped_file(path: Path, mapping: Mapping) -> DataFile:
     """Return what a mapping says about a file."""
+    if mapping.series is not None:
+        return DataFile(path, f"{path.name}/series", definition=mapping.definition)
     kind = mapping.outputs[0].kind
     words = mapping.symbol
     symbol = words.constant if words is not None and words.column is None else None

@@ -162,17 +162,20 @@ class Mapping:
 
 @dataclass(frozen=True)
 class Series:
-    """A numeric series: its name, its value, and when the value became known."""
+    """A numeric series: its name, its values, and their unit.
+
+    Its event time is the row's time, the time of its publication the row's `recv_time`.
+    """
 
     name: Words
     value: str
-    published: Time | None = None
+    unit: Words = Words()
 
     @property
     def columns(self) -> list[str]:
         """Every column that is used."""
-        found = [self.value, *(self.published.columns if self.published else ())]
-        return [*found, self.name.column] if self.name.column is not None else found
+        words = (self.name.column, self.unit.column)
+        return [self.value, *(column for column in words if column is not None)]
 
 
 class Keys:
@@ -275,10 +278,10 @@ def parse_mapping(keys: Keys, zone: str | None = None, symbol: str | None = None
     kind = keys.choose("kind", tuple(REQUIRED))
     found = Mapping(
         outputs=[] if kind == "series" else [_output(keys, cast(Kind, kind))],
-        series=_series(keys, zone) if kind == "series" else None,
+        series=_series(keys) if kind == "series" else None,
         time=read_time(keys, "time", zone) or _missing(keys, "time"),
         recv_time=read_time(keys, "recv_time", zone),
-        symbol=read_symbol(keys, symbol),
+        symbol=read_symbol(keys, symbol, needed=kind != "series"),
         definition=_definition(keys),
         vocabulary=keys.take("vocabulary", str, ""),
         layout=_layout(keys),
@@ -345,12 +348,13 @@ def read_words(keys: Keys, name: str) -> Words | None:
     return Words(column, constant or "", values)
 
 
-def _series(keys: Keys, zone: str | None) -> Series:
+def _series(keys: Keys) -> Series:
     columns = keys.table("columns") or _missing(keys, "columns")
     name = read_words(columns, "series") or _missing(columns, "series")
     value = columns.take("value", str) or _missing(columns, "value")
+    unit = read_words(columns, "unit") or Words()
     columns.done()
-    return Series(name, value, read_time(keys, "published", zone))
+    return Series(name, value, unit)
 
 
 def read_time(keys: Keys, name: str, zone: str | None) -> Time | None:
@@ -380,10 +384,12 @@ def check_zone(name: str, error: InputError) -> None:
         raise error from None
 
 
-def read_symbol(keys: Keys, given: str | None) -> Words | None:
+def read_symbol(keys: Keys, given: str | None, *, needed: bool = True) -> Words | None:
     """Return how rows name their instrument."""
     found = read_words(keys, "symbol")
     if found is None:
+        if given is None and not needed:
+            return None
         if given is None:
             raise keys.fail("symbol", "is missing; name a column, or give --symbol")
         return Words(constant=given)

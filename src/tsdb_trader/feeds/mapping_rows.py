@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tsdb_trader.clock import Clock, SystemClock
 from tsdb_trader.errors import InputError
-from tsdb_trader.feeds import mapping_checks
+from tsdb_trader.feeds import mapping_checks, mapping_series
 from tsdb_trader.feeds.base import (
     ASK_SET,
     BID_SET,
@@ -24,6 +24,7 @@ from tsdb_trader.feeds.base import (
     TABLES,
     Block,
     Integers,
+    Message,
     Rejected,
     Rules,
     Text,
@@ -39,6 +40,7 @@ from tsdb_trader.feeds.row_checks import Checks
 
 SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9 ./+=#^$*:_@-]{0,31}")
 _FIRST_LOOK = 100
+_FAR = datetime(2262, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class _Judged:
     instrument: Integers | None
     flags: NDArray[np.int16]
     outputs: list[_Values]
+    series: mapping_series.SeriesValues | None
 
 
 @dataclass(frozen=True)
@@ -158,14 +161,20 @@ class Decoder:
         mapping, count = self._mapping, len(raw.rows)
         checks = Checks(count)
         args = (checks, raw.columns)
-        ts, ns = instants(*args, mapping.time, mapping.nulls, self._latest)
+        # What a series is about may lie ahead, as in forecasts.
+        latest = _FAR if mapping.series is not None else self._latest
+        ts, ns = instants(*args, mapping.time, mapping.nulls, latest)
         received = None
         if mapping.recv_time is not None:
             received, _ = instants(*args, mapping.recv_time, mapping.nulls, self._latest)
         symbols = None
         if mapping.symbol is not None:
             symbols = texts(*args, mapping.symbol, count)
-            good = np.array([bool(SYMBOL.fullmatch(v)) for v in symbols.values], dtype=np.bool_)
+            nothing = mapping.series is not None
+            good = np.array(
+                [bool(SYMBOL.fullmatch(v)) or (nothing and not v) for v in symbols.values],
+                dtype=np.bool_,
+            )
             checks.reject("bad_symbol", ~good[symbols.codes])
         flags = np.zeros(count, dtype=np.int16)
         for flag, bit in ((mapping.suspicious, SUSPICIOUS), (mapping.cancelled, CANCELLED)):
@@ -173,6 +182,9 @@ class Decoder:
                 flags |= _flagged(raw.columns[flag.column], flag) * np.int16(bit)
         outputs = [self._values(checks, raw, output) for output in mapping.outputs]
         mapping_checks.check(checks, mapping, [(o.output, o.numbers) for o in outputs], self._rules)
+        series = None
+        if mapping.series is not None:
+            series = mapping_series.read(*args, mapping.series, mapping.nulls, count)
         return _Judged(
             start,
             raw,
@@ -184,6 +196,7 @@ class Decoder:
             self._carried.numbers(symbols),
             flags,
             outputs,
+            series,
         )
 
     def _values(self, checks: Checks, raw: RawBlock, output: Output) -> _Values:
@@ -228,7 +241,18 @@ class Decoder:
             if len(found := self._ticks(judged, values, duplicates))
         ]
         stop = judged.start + judged.raw.count
-        return Block(judged.start, stop, ticks, rejected=self._rejected(judged))
+        return Block(
+            judged.start, stop, ticks, self._messages(judged), rejected=self._rejected(judged)
+        )
+
+    def _messages(self, judged: _Judged) -> list[Message]:
+        if judged.series is None:
+            return []
+        rows = np.flatnonzero(judged.checks.good)
+        ns = np.zeros(len(judged.ts), np.int64) if judged.ns is None else judged.ns
+        times = judged.ts, ns.astype(np.int64), judged.recv_ts
+        seq = judged.raw.rows + judged.start
+        return list(judged.series.messages(rows, seq, times, judged.symbols))
 
     def _ticks(self, judged: _Judged, values: _Values, duplicates: Duplicates) -> Ticks:
         kind = values.output.kind

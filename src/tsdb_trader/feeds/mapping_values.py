@@ -22,8 +22,8 @@ LIMIT = 10**15
 """Integers from here on are out of range: products of two would not fit anywhere."""
 _ID_LIMIT = 2**63 - 1
 
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_NAN = r"(?i)^[+-]?(nan|inf|infinity)$"
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+NAN = r"(?i)^[+-]?(nan|inf|infinity)$"
 _EXPONENT = r"[eE]"
 
 
@@ -155,8 +155,8 @@ def _parsing(checks: Checks, values: pa.Array, rows: NDArray[Any], places: int) 
         found = pc.match_substring_regex(values, pattern).to_numpy(zero_copy_only=False)
         return np.asarray(found, dtype=np.bool_)
 
-    number = matching(_NUMBER)
-    nan = matching(_NAN)
+    number = matching(NUMBER)
+    nan = matching(NAN)
     _reject(checks, "nan", rows, nan)
     _reject(checks, "not_a_number", rows, ~number & ~nan)
     plain = number & ~matching(_EXPONENT)
