@@ -98,6 +98,7 @@ class DbnFormat:
         decoder = Decoder(
             self._library,
             header.version,
+            bool(header.metadata.ts_out),
             symbols,
             rules,
             file.definition.price_scale,
@@ -175,12 +176,11 @@ def _unpacked(path: Path) -> BinaryIO:
     with reading(path):
         file = path.open("rb")
         magic = file.read(4)
-        file.seek(0)
-        if magic == _ZSTD:
-            return cast(BinaryIO, io.BufferedReader(_Zstd(file), 1 << 20))
         if magic[:2] == _GZIP:
-            return cast(BinaryIO, gzip.GzipFile(fileobj=file))
-        return file
+            file.close()
+            return cast(BinaryIO, gzip.open(path))
+        file.seek(0)
+        return cast(BinaryIO, io.BufferedReader(_Zstd(file), 1 << 20)) if magic == _ZSTD else file
 
 
 class _Zstd(io.RawIOBase):

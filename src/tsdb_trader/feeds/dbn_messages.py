@@ -23,6 +23,12 @@ _KINDS: Mapping[int, str] = {
     STATUS: "trading_status",
     SYMBOL_MAPPING: "symbol_mapping",
 }
+_LENGTHS: Mapping[int, tuple[int, int, int]] = {
+    DEFINITION: (360, 400, 520),
+    STATUS: (40, 40, 40),
+    SYMBOL_MAPPING: (80, 176, 176),
+}
+"""Bytes of a record in each version of the format; the library ends the program over others."""
 _PRICES = frozenset(
     {
         "min_price_increment",
@@ -42,7 +48,13 @@ _TIMES = frozenset({"ts_recv", "ts_event", "expiration", "activation", "start_ts
 
 
 def decode(
-    library: ModuleType, version: int, symbols: Symbols, latest: int, row: int, raw: bytes
+    library: ModuleType,
+    version: int,
+    stamped: bool,
+    symbols: Symbols,
+    latest: int,
+    row: int,
+    raw: bytes,
 ) -> Message | str:
     """Return a record as a message, or why it is rejected.
 
@@ -52,6 +64,8 @@ def decode(
     ----------
     version
         Of the file's format: layouts of definitions differ.
+    stamped
+        Whether the record has the time of its sending behind it.
     latest
         The last time that can be right, nanoseconds since 1970.
     row
@@ -59,7 +73,9 @@ def decode(
     """
     if raw[1] not in _KINDS:
         return "unknown_type"
-    record = _record(library, version, raw)
+    if len(raw) != _LENGTHS[raw[1]][min(version, 3) - 1] + 8 * stamped:
+        return "wrong_length"
+    record = _record(library, version, stamped, raw)
     if record is None:
         return "malformed"
     try:
@@ -110,10 +126,11 @@ def message(
     )
 
 
-def _record(library: ModuleType, version: int, raw: bytes) -> Any:
+def _record(library: ModuleType, version: int, stamped: bool, raw: bytes) -> Any:
     """Decode one record; None when the library cannot."""
     decoder = library.DBNDecoder(
         has_metadata=False,
+        ts_out=stamped,
         input_version=version,
         upgrade_policy=library.VersionUpgradePolicy.UPGRADE_TO_V3,
     )

@@ -67,7 +67,6 @@ from tsdb_trader.feeds.dbn_layouts import SNAPSHOT as SNAPSHOT_FLAG
 from tsdb_trader.feeds.dbn_symbols import Symbols, usable
 
 _STAMP_BYTES = 8
-"""A file may have the time of sending behind each record."""
 _EVENT_END = 4
 _NO_ID = 1 << 63
 """The one id whose 64 bits stand for no number."""
@@ -112,6 +111,8 @@ class Decoder:
 
     Attributes
     ----------
+    stamped
+        Whether each record has the time of its sending behind it.
     scale
         Decimals of prices in `Ticks`.
     now
@@ -120,6 +121,7 @@ class Decoder:
 
     library: ModuleType
     version: int
+    stamped: bool
     symbols: Symbols
     rules: Rules
     scale: int
@@ -140,6 +142,7 @@ class Decoder:
             found = dbn_messages.decode(
                 self.library,
                 self.version,
+                self.stamped,
                 self.symbols,
                 latest,
                 start + row,
@@ -151,7 +154,7 @@ class Decoder:
                 wrong.append((row, found))
         for kind, layout in LAYOUTS.items():
             rows = np.flatnonzero(types == kind)
-            fits = np.isin(lengths[rows], (layout.itemsize, layout.itemsize + _STAMP_BYTES))
+            fits = lengths[rows] == layout.itemsize + _STAMP_BYTES * self.stamped
             wrong += [(row, "wrong_length") for row in rows[~fits].tolist()]
             if fits.any():
                 rows = rows[fits]
