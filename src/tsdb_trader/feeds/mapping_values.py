@@ -6,6 +6,7 @@ that fails is it found out which rows it was, and why.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -21,10 +22,13 @@ from tsdb_trader.feeds.row_checks import Checks, Mask
 LIMIT = 10**15
 """Integers from here on are out of range: products of two would not fit anywhere."""
 _ID_LIMIT = 2**63 - 1
+_MOST_DIGITS = 19
+_MOST_DECIMALS = 100
+# What is longer pyarrow may take for 0.
+_LONGEST = 38
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NAN = r"(?i)^[+-]?(nan|inf|infinity)$"
-_EXPONENT = r"[eE]"
 
 
 def is_null(column: pa.Array, nulls: frozenset[str]) -> Mask:
@@ -58,15 +62,16 @@ def scaled(
         return found
     values = column if len(rows) == len(column) else column.take(pa.array(rows))
     places = scale - number.decimals
+    step = 10 ** max(-places, 0)
+    widest = min(limit * step, _ID_LIMIT)
     if pa.types.is_integer(values.type):
-        integers = _from_integers(checks, values, rows, max(places, 0), limit)
+        integers = _from_integers(checks, values, rows, max(places, 0), widest)
     else:
         if not pa.types.is_string(values.type):
             # Floats as the shortest decimal that is the same float.
             values = values.cast(pa.string())
-        integers = _from_text(checks, values, rows, max(places, 0), limit)
-    if places < 0:
-        step = 10**-places
+        integers = _from_text(checks, values, rows, max(places, 0), widest)
+    if step > 1:
         _reject(checks, "too_precise", rows, (integers != NULL) & (integers % step != 0))
         integers = np.where(integers == NULL, NULL, integers // step)
     if number.factor != 1:
@@ -127,9 +132,11 @@ def _from_text(
     checks: Checks, values: pa.Array, rows: NDArray[Any], places: int, limit: int
 ) -> Integers:
     decimal = pa.decimal128(38, places)
-    try:
-        high, low = _halves(values.cast(decimal))
-    except pa.ArrowInvalid:
+    values = _without_exponents(checks, values, rows)
+    found = None if _longest(values) > _LONGEST else _cast(values, decimal)
+    if found is not None:
+        high, low = _halves(found)
+    else:
         good = _parsing(checks, values, rows, places)
         high, low = np.zeros(len(values), np.int64), np.full(len(values), NULL)
         if good.any():
@@ -139,6 +146,38 @@ def _from_text(
     _reject(checks, "out_of_range", rows, outside)
     low[outside] = NULL
     return low
+
+
+def _cast(values: pa.Array, decimal: pa.DataType) -> pa.Array | None:
+    try:
+        return values.cast(decimal)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _longest(values: pa.Array) -> int:
+    return pc.max(pc.binary_length(values)).as_py() or 0
+
+
+def _without_exponents(checks: Checks, values: pa.Array, rows: NDArray[Any]) -> pa.Array:
+    """Write numbers such as 1e-5 without exponent: pyarrow takes very small ones for 0."""
+    _, bounds, data = values.buffers()
+    ends = np.frombuffer(bounds, dtype=np.int32)[values.offset : values.offset + len(values) + 1]
+    letters = np.frombuffer(data, dtype=np.uint8)[ends[0] : ends[-1]] if data else np.empty(0, "u1")
+    if not ((letters | 0x20) == ord("e")).any():
+        return values
+    found = values.to_pylist()
+    large, small = (np.zeros(len(found), dtype=np.bool_) for _ in range(2))
+    for row, text in enumerate(found):
+        if re.fullmatch(NUMBER, text) and "e" in text.lower():
+            number = Decimal(text)
+            large[row] = bool(number) and number.adjusted() >= _MOST_DIGITS
+            small[row] = bool(number) and int(number.as_tuple().exponent) < -_MOST_DECIMALS
+            bad = large[row] or small[row] or not number
+            found[row] = "0" if bad else format(number, "f")
+    _reject(checks, "out_of_range", rows, large)
+    _reject(checks, "too_precise", rows, small)
+    return pa.array(found, pa.string())
 
 
 def _halves(values: pa.Array) -> tuple[Integers, Integers]:
@@ -159,26 +198,9 @@ def _parsing(checks: Checks, values: pa.Array, rows: NDArray[Any], places: int) 
     nan = matching(NAN)
     _reject(checks, "nan", rows, nan)
     _reject(checks, "not_a_number", rows, ~number & ~nan)
-    plain = number & ~matching(_EXPONENT)
-    small = matching(r"^[+-]?0*[0-9]{0,18}(\.|$)")
-    exact = matching(rf"^[+-]?[0-9]*(\.[0-9]{{0,{places}}}0*)?$") & matching(r"^.{1,60}$")
-    for row in np.flatnonzero(number & ~plain).tolist():
-        small[row], exact[row] = _with_exponent(values[row].as_py(), places)
+    small = matching(rf"^[+-]?0*[0-9]{{0,{_MOST_DIGITS}}}(\.|$)")
+    exact = matching(rf"^[+-]?[0-9]*(\.[0-9]{{0,{places}}}0*)?$")
+    exact &= matching(rf"^.{{1,{_LONGEST}}}$")
     _reject(checks, "out_of_range", rows, number & ~small)
     _reject(checks, "too_precise", rows, number & small & ~exact)
-    good = number & small & exact
-    # Decimals of more than 38 digits, all but a few of them zeros, are beyond pyarrow.
-    for row in np.flatnonzero(good & ~matching(r"^.{1,38}$")).tolist():
-        good[row] = False
-        _reject(checks, "too_precise", rows, np.arange(len(values)) == row)
-    return good
-
-
-def _with_exponent(value: str, places: int) -> tuple[bool, bool]:
-    """Return whether a number is within range, and has no more decimals than so many."""
-    parsed = Decimal(value)
-    if not parsed:
-        return True, parsed.as_tuple().exponent >= -30  # type: ignore[operator]
-    small = parsed.adjusted() < 18
-    exponent = parsed.normalize().as_tuple().exponent
-    return small, small and int(exponent) >= -places
+    return number & small & exact
