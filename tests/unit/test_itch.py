@@ -194,20 +194,21 @@ def check_mutated(data: bytes, seed: int) -> None:
     random_ = random.Random(seed)
     damaged = mutated(data, random_)
     damaged = damaged[: random_.randrange(len(damaged) + 1)] if seed % 3 == 0 else damaged
-    with pieces(random_.choice((50, 300, 2000, 1 << 20)), random_.choice((1, 7, 100, 10_000))):
+    with pieces(random_.choice((300, 2000, 1 << 20)), random_.choice((7, 100, 10_000))):
         assert decoded(damaged) == reference(damaged, DAY)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_decode_damaged_session_is_that_of_a_plain_loop(small, seed):
-    check_mutated(small[: 3000 + seed % 5000], seed)
+    check_mutated(small, seed)
 
 
 @pytest.mark.long
-def test_decode_many_damaged_sessions_are_those_of_a_plain_loop(small):
+def test_decode_many_damaged_sessions_are_those_of_a_plain_loop():
+    tiny = session(messages=90, symbols=1)
     for seed in range(60_000):
-        check_mutated(small[: 3000 + seed % 5000], seed)
+        check_mutated(tiny, seed)
 
 
 @pytest.mark.parametrize(
