@@ -7,7 +7,7 @@ Only what the order path cannot do without is required; an unknown code travels 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -186,9 +186,16 @@ def parse(raw: str) -> Fields:
     CodecError
         The text is no FIX message.
     """
+    fields: Fields = {}
+    for tag, value in pairs(raw):
+        fields.setdefault(tag, value)
+    return fields
+
+
+def pairs(raw: str) -> Iterator[tuple[int, str]]:
+    """Yield every field of a message in order; raises `CodecError` like `parse`."""
     # One character per byte, because the length fields count bytes.
     text = raw if raw.isascii() else raw.encode("utf-8", "surrogateescape").decode("latin-1")
-    fields: Fields = {}
     position, length, data_tag = 0, 0, 0
     while position < len(text):
         equals = text.find("=", position)
@@ -203,11 +210,10 @@ def parse(raw: str) -> Fields:
         value = text[start:end]
         # The database holds no NUL: left in, it would make a report that can never be recorded.
         value = (value if text is raw else _utf8(value)).replace("\x00", "\\x00")
-        fields.setdefault(tag, value)
+        yield tag, value
         data_tag = _DATA_FIELDS.get(tag, 0)
         length = int(value) if data_tag and value.isdigit() else 0
         position = end + 1
-    return fields
 
 
 def _utf8(value: str) -> str:
