@@ -219,7 +219,7 @@ def test_bars_of_recorded_trades_agree_with_the_vendors(conn, data_folder, symbo
         why[f"{reason(minutes, minute, mine, vendors)}: {columns}"] += 1
     share = equal.all(axis=1).mean()
     print(f"{symbol}: {share:.2%} of {len(minutes)} minutes are equal,", dict(why))
-    assert share > 0.99
+    assert share > 0.985
     assert sum(count for text, count in why.items() if text.startswith("other")) <= 2
 
 

@@ -8,7 +8,7 @@ create or replace function market.dollar_bars(
     p_instrument_id integer,
     p_from timestamptz,
     p_to timestamptz,
-    p_dollars numeric,
+    p_dollars double precision,
     p_feed text default null
 )
 returns table (
@@ -19,9 +19,9 @@ returns table (
 language sql
 stable
 as $$
-    select * from market._activity_bars(p_instrument_id, p_from, p_to, 'dollars', p_dollars, p_feed)
+    select * from market._activity_bars(p_instrument_id, p_from, p_to, 'dollars', p_dollars::numeric, p_feed)
 $$;
-comment on function market.dollar_bars(integer, timestamptz, timestamptz, numeric, text) is
+comment on function market.dollar_bars(integer, timestamptz, timestamptz, double precision, text) is
     'Bars of trades that close when p_dollars (price times size, in the instrument''s currency) were traded.';
-grant execute on function market.dollar_bars(integer, timestamptz, timestamptz, numeric, text)
+grant execute on function market.dollar_bars(integer, timestamptz, timestamptz, double precision, text)
     to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from tsdb_trader import db, logs
-from tsdb_trader.api import books, market, ops, watch
+from tsdb_trader.api import books, market, ops, rollups, watch
 from tsdb_trader.db import Connection
 
 _log = logs.get("scheduler")
@@ -34,6 +34,15 @@ def _snapshot_books(conn: Connection) -> dict[str, Any]:
     return {"snapshots": books.snapshot_books(conn)}
 
 
+def _apply_retention(conn: Connection) -> dict[str, Any]:
+    """Drop what is kept no longer; tables that wait for a rollup are shown in ops.jobs."""
+    done = rollups.apply_retention(conn, datetime.now(UTC))
+    return {
+        "dropped": {table.hypertable: table.dropped for table in done if table.dropped},
+        "waiting": [table.hypertable for table in done if table.waits],
+    }
+
+
 def _check_orphans(conn: Connection) -> dict[str, Any]:
     """Look for rows whose parent is missing, which no foreign key guards in hypertables."""
     orphans = ops.check_orphans(conn)
@@ -47,6 +56,7 @@ def _check_orphans(conn: Connection) -> dict[str, Any]:
 JOBS = (
     Job("refresh_rollups", _refresh_rollups, "interval", {"seconds": 60}),
     Job("snapshot_books", _snapshot_books, "interval", {"minutes": 5}),
+    Job("apply_retention", _apply_retention, "cron", {"hour": 2, "minute": 40}),
     Job("check_orphans", _check_orphans, "cron", {"hour": 3, "minute": 10}),
 )
 
