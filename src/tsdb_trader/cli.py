@@ -46,6 +46,7 @@ _COMMANDS = {
     "parity": _entry("calibrate", "parity", "Compare a session's signals with recomputed ones."),
     "ref": _entry("reference", "app", "Reference data: calendars, symbols, corporate actions."),
     "session": _entry("session", "app", "Open, close and list sessions."),
+    "feed": _entry("feed", "app", "Add, start and stop streams of market data."),
     "up": _entry("up", "up", "Run the venue and all workers; ctrl-c stops them."),
     "worker": _entry("worker", "worker", "Run one worker in the foreground."),
     "status": _entry("status", "status", "Show workers and open sessions."),

@@ -1,4 +1,4 @@
-"""`tsdb-trader status`: workers, open sessions, alerts."""
+"""`tsdb-trader status`: workers, feeds, open sessions, alerts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from tsdb_trader.api.feeds import FeedStatus
     from tsdb_trader.api.sessions import Session
     from tsdb_trader.api.watch import Heartbeat
 
@@ -21,9 +22,9 @@ def status(
         str | None, typer.Option(help="Only this one; the exit status is 1 unless it runs.")
     ] = None,
 ) -> None:
-    """Show workers, open sessions and alerts; the exit status is 1 when a worker is stale."""
+    """Show workers, feeds, sessions and alerts; the exit status is 1 when a worker is stale."""
     from tsdb_trader import db
-    from tsdb_trader.api import sessions, watch
+    from tsdb_trader.api import feeds, sessions, watch
 
     with db.connect(role=role, application_name="tsdb-trader status", autocommit=True) as conn:
         beats = watch.heartbeats(conn)
@@ -32,10 +33,11 @@ def status(
             return
         opened = sessions.sessions(conn, "open")
         alerts = watch.open_alerts(conn)
+        known = feeds.feed_status(conn)
     if as_json:
-        typer.echo(json.dumps(_plain(beats, opened, alerts), default=str))
+        typer.echo(json.dumps(_plain(beats, known, opened, alerts), default=str))
     else:
-        _print(beats, opened, alerts)
+        _print(beats, known, opened, alerts)
     if any(_state(beat) == "stale" for beat in beats):
         raise typer.Exit(1)
 
@@ -54,11 +56,14 @@ def _state(beat: Heartbeat) -> str:
     return beat.status
 
 
-def _plain(beats: list[Heartbeat], opened: list[Session], alerts: list[Any]) -> dict[str, Any]:
+def _plain(
+    beats: list[Heartbeat], feeds: list[FeedStatus], opened: list[Session], alerts: list[Any]
+) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {
         "workers": [{**asdict(beat), "state": _state(beat)} for beat in beats],
+        "feeds": [asdict(feed) for feed in feeds],
         "sessions": [asdict(session) for session in opened],
         "alerts": [
             dict(zip(("kind", "severity", "message", "raised_at"), alert, strict=True))
@@ -67,7 +72,9 @@ def _plain(beats: list[Heartbeat], opened: list[Session], alerts: list[Any]) -> 
     }
 
 
-def _print(beats: list[Heartbeat], opened: list[Session], alerts: list[Any]) -> None:
+def _print(
+    beats: list[Heartbeat], feeds: list[FeedStatus], opened: list[Session], alerts: list[Any]
+) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -75,6 +82,8 @@ def _print(beats: list[Heartbeat], opened: list[Session], alerts: list[Any]) -> 
     console = Console(highlight=False)
     workers = Table("worker", "state", "pid", "host", "last beat", "detail", title="workers")
     for beat in beats:
+        if beat.kind == "feed":
+            continue  # in the table of feeds
         state = _state(beat)
         detail = ", ".join(f"{key} {value}" for key, value in beat.detail.items() if value != {})
         workers.add_row(
@@ -86,6 +95,8 @@ def _print(beats: list[Heartbeat], opened: list[Session], alerts: list[Any]) -> 
             escape(detail),
         )
     console.print(workers if beats else "no worker has run yet: start them with `tsdb-trader up`")
+    if feeds:
+        print_feeds(feeds)
     table = Table("session", "kind", "name", "feed", "at", "batches", title="open sessions")
     for session in opened:
         table.add_row(
@@ -99,3 +110,44 @@ def _print(beats: list[Heartbeat], opened: list[Session], alerts: list[Any]) -> 
     console.print(table if opened else "no session is open")
     for kind, severity, message, raised_at in alerts:
         console.print(f"{severity}: {escape(message)} ({kind}, since {raised_at:%F %T} UTC)")
+
+
+def print_feeds(feeds: list[FeedStatus]) -> None:
+    """Print a table of feeds."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    counts = ("stored", "quarantined", "duplicate", "missing", "gaps", "late", "reconnects")
+    table = Table("feed", "state", "last tick", *counts, "last error", title="feeds")
+    for feed in feeds:
+        bad = feed.state in ("stale", "failed", "connecting")
+        age = "" if feed.last_tick_age_s is None else f" ({_age(feed.last_tick_age_s)})"
+        table.add_row(
+            f"{escape(feed.feed)} ({feed.format})",
+            f"[red]{feed.state}[/red]" if bad else escape(feed.state),
+            "" if feed.last_ts is None else f"{feed.last_ts:%F %T}{age}",
+            *(
+                str(count)
+                for count in (
+                    feed.rows_stored,
+                    feed.rows_quarantined,
+                    feed.rows_duplicate,
+                    feed.rows_missing,
+                    feed.open_gaps,
+                    feed.late_ticks,
+                    feed.reconnects,
+                )
+            ),
+            escape(feed.last_error or ""),
+        )
+    console = Console(highlight=False)
+    console.print(table if feeds else "no feed: see `tsdb-trader load` and `tsdb-trader feed add`")
+
+
+def _age(seconds: float) -> str:
+    """Return an age in the largest unit that gives at least 2."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def worker(
-    kind: Annotated[str, typer.Argument(help="venue, gateway, signals, risk, scheduler, replay.")],
+    kind: Annotated[
+        str, typer.Argument(help="venue, gateway, signals, risk, scheduler, replay, feeds.")
+    ],
     venue: Annotated[str, typer.Option(help="The venue of a gateway or venue.")] = "SIM",
     parent: Annotated[int, typer.Option(hidden=True, help="End with this process.")] = 0,
 ) -> None:
@@ -90,4 +92,8 @@ def _make(kind: str, venue: str, url: str) -> Worker:
             from tsdb_trader.workers.replay import ReplayWorker
 
             return ReplayWorker()
+        case "feeds":
+            from tsdb_trader.workers.feeds import FeedsWorker
+
+            return FeedsWorker(url)
     raise ConfigurationError(f"no worker is called {kind}: see `tsdb-trader worker --help`")

@@ -27,7 +27,7 @@ from tsdb_trader.errors import ConfigurationError
 from tsdb_trader.workers.loop import backoff
 
 _log = logs.get("supervisor")
-KINDS = ("venue", "gateway", "signals", "risk", "scheduler", "replay")
+KINDS = ("venue", "gateway", "signals", "risk", "scheduler", "replay", "feeds")
 """The workers of one machine, in the order they are started."""
 _STABLE_S = 5.0
 _FIRST_DELAY_S = 0.2
