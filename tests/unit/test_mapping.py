@@ -1,4 +1,5 @@
 """Mapping files and what they make of columns: exactly, or not at all."""
+# ruff: noqa: DTZ001 - wall clocks have no zone
 
 from __future__ import annotations
 
@@ -312,8 +313,8 @@ def test_instants_every_form_is_exact_to_the_nanosecond(form, text, instant, ns)
         ("iso", "0001-01-01", "absurd_time"),
         ("%d/%m/%Y", "2018-01-02", "not_a_time"),
         ("s", "-1", "absurd_time"),
-        ("s", "99999999999", "out_of_range"),
-        ("s", "1e300", "out_of_range"),
+        ("s", "99999999999", "absurd_time"),
+        ("s", "1e300", "absurd_time"),
         ("ms", "noon", "not_a_number"),
         ("ns", "0.5", "too_precise"),
     ],

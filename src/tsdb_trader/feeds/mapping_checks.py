@@ -31,8 +31,8 @@ def check(
         if output.kind == "quotes":
             _quotes(checks, mapping, numbers, rules)
         elif output.kind == "trades":
-            _side(checks, numbers["price"], numbers["size"])
             checks.reject("missing_value", (numbers["price"] == NULL) | (numbers["size"] == NULL))
+            _side(checks, numbers["price"], numbers["size"])
         elif output.kind == "bars":
             _bars(checks, mapping, numbers, rules)
         else:

@@ -105,7 +105,6 @@ class _Values:
     output: Output
     numbers: dict[str, Integers]
     texts: dict[str, Text]
-    there: NDArray[np.bool_]
 
 
 class Decoder:
@@ -217,8 +216,7 @@ class Decoder:
             for name in table.texts
         }
         mapping_checks.check_texts(checks, output.kind, found)
-        there = mapping_checks.there(self._mapping, output, numbers)
-        return _Values(output, numbers, found, there)
+        return _Values(output, numbers, found)
 
     def _rejected(self, judged: _Judged) -> list[Rejected]:
         rows = judged.raw.rows
@@ -256,7 +254,8 @@ class Decoder:
 
     def _ticks(self, judged: _Judged, values: _Values, duplicates: Duplicates) -> Ticks:
         kind = values.output.kind
-        rows = np.flatnonzero(judged.checks.good & values.there)
+        there = mapping_checks.there(self._mapping, values.output, values.numbers)
+        rows = np.flatnonzero(judged.checks.good & there)
         ts, ns = judged.ts[rows], None if judged.ns is None else judged.ns[rows]
         numbers = {name: column[rows] for name, column in values.numbers.items()}
         found = {name: text.part(rows) for name, text in values.texts.items()}

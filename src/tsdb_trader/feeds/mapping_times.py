@@ -70,12 +70,20 @@ def _read(
     return _points(checks, parts[0], time, nulls)
 
 
+def _counted(checks: Checks, column: pa.Array, form: str, nulls: frozenset[str]) -> Integers:
+    """Return numbers in a unit as nanoseconds."""
+    own = Checks(len(column))
+    found = scaled(own, column, Number(""), UNITS[form], nulls, _LATEST)
+    checks.adopt(own, {"out_of_range": "absurd_time"})
+    return found
+
+
 def _since_midnight(checks: Checks, clock: pa.Array, form: str, nulls: frozenset[str]) -> Integers:
     if pa.types.is_time(clock.type):
         ns = clock.cast(pa.time64("ns")).cast(pa.int64())
         found = np.asarray(ns.fill_null(NULL).to_numpy(zero_copy_only=False), dtype=np.int64)
     else:
-        found = scaled(checks, clock, Number(""), UNITS[form], nulls, _LATEST)
+        found = _counted(checks, clock, form, nulls)
     outside = (found != NULL) & ((found < 0) | (found >= _DAY_NS))
     checks.reject("time_out_of_day", outside)
     return np.where(outside, NULL, found)
@@ -99,7 +107,7 @@ def _points(
         ns = _nanoseconds(checks, days.cast(pa.timestamp("s")), "s")
         return ns, np.ones(len(column), dtype=np.bool_)
     if time.form in UNITS:
-        ns = scaled(checks, column, Number(""), UNITS[time.form], nulls, _LATEST)
+        ns = _counted(checks, column, time.form, nulls)
         return ns, np.zeros(len(column), dtype=np.bool_)
     if not pa.types.is_string(kind):
         column = column.cast(pa.string())

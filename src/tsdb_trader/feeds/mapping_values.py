@@ -23,6 +23,7 @@ LIMIT = 10**15
 """Integers from here on are out of range: products of two would not fit anywhere."""
 _ID_LIMIT = 2**63 - 1
 _MOST_DIGITS = 19
+_LONGEST_EXPONENT = 6
 _MOST_DECIMALS = 100
 # What is longer pyarrow may take for 0.
 _LONGEST = 38
@@ -100,10 +101,13 @@ def texts(
     values = encoded.dictionary.to_pylist()
     codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
     values = [words.values.get(value, value) for value in values] + [words.values.get("", "")]
-    bad = np.array([len(v.encode()) > longest or "\0" in v for v in values], dtype=np.bool_)
-    if bad.any():
-        checks.reject("too_long", bad[codes])
-        values = ["" if wrong else value for value, wrong in zip(values, bad, strict=True)]
+    for reason, found in (
+        ("too_long", [len(value.encode()) > longest for value in values]),
+        ("malformed", ["\0" in value for value in values]),
+    ):
+        if any(found):
+            checks.reject(reason, np.array(found, dtype=np.bool_)[codes])
+            values = ["" if wrong else v for v, wrong in zip(values, found, strict=True)]
     return Text(values, codes.astype(np.int32))
 
 
@@ -170,6 +174,12 @@ def _without_exponents(checks: Checks, values: pa.Array, rows: NDArray[Any]) -> 
     large, small = (np.zeros(len(found), dtype=np.bool_) for _ in range(2))
     for row, text in enumerate(found):
         if re.fullmatch(NUMBER, text) and "e" in text.lower():
+            exponent = text.lower().partition("e")[2]
+            if len(exponent) > _LONGEST_EXPONENT:
+                # Decimal would refuse some of these.
+                (small if exponent.startswith("-") else large)[row] = True
+                found[row] = "0"
+                continue
             number = Decimal(text)
             large[row] = bool(number) and number.adjusted() >= _MOST_DIGITS
             small[row] = bool(number) and int(number.as_tuple().exponent) < -_MOST_DECIMALS

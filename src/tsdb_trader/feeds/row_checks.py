@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,6 +30,11 @@ class Checks:
         if len(rows):
             self.good[rows] = False
             self._found.append((reason, rows))
+
+    def adopt(self, other: Checks, renamed: Mapping[str, str]) -> None:
+        """Reject what another check of the same rows rejected, some of it for another reason."""
+        for reason, rows in other._found:
+            self.reject_rows(renamed.get(reason, reason), rows[self.good[rows]])
 
     def rejected(self, numbers: Integers, raw: Callable[[int], str]) -> list[Rejected]:
         """Return what was rejected; row i has the number ``numbers[i]`` in the source.
