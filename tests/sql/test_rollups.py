@@ -544,6 +544,7 @@ def test_bars_of_both_editions_are_the_same_before_and_after_changes(conn, commu
 
 @pytest.mark.long
 @pytest.mark.needs_data
+@pytest.mark.timeout(1800)
 def test_bars_of_both_editions_over_recorded_ticks_are_the_same(conn, community, data_folder):
     if is_native(conn):
         pytest.skip("the server under test is of the Community edition itself")
