@@ -23,7 +23,8 @@ from tsdb_trader.feeds.files import open_plain
 from tsdb_trader.feeds.itch_decode import Decoder
 from tsdb_trader.feeds.itch_frames import PREFIX, Frames, split
 
-PIECE_BYTES = 16 << 20
+PIECE_BYTES = 6 << 20
+"""Bytes read together: about as many as a block has messages, which keeps the memory small."""
 _NAME = re.compile(r".*(\.bin|\.itch|_itch_?50|-v50(-bx|-psx)?(\.txt)?)(\.gz)?", re.IGNORECASE)
 _EXCHANGES = {"bx": "B", "psx": "X"}
 _VENUES = {"Q": "NASDAQ", "B": "BX", "X": "PSX"}
