@@ -35,6 +35,7 @@ TIERS: tuple[frozenset[str], ...] = (
 CONFINED: dict[str, tuple[str, ...]] = {
     "quickfix": ("fix", "venue"),
     "apscheduler": ("workers.scheduler",),
+    "vaderSentiment": ("feeds.sentiment",),
     "exchange_calendars": ("refdata.calendars",),
 }
 

@@ -61,6 +61,12 @@ begin
     join market.sources s on s.source_id = n.source_id
     where s.kind = 'book_events'
     having count(*) > 0;
+    perform market._note_quality(
+        s.feed_id, array_agg(s.instrument_id), array_agg(n.first_ts), array_agg(n.last_ts))
+    from unnest(p_parts, p_first_ts, p_last_ts) n (source_id, first_ts, last_ts)
+    join market.sources s on s.source_id = n.source_id
+    where s.kind in ('quotes', 'trades', 'book_events')
+    group by s.feed_id;
 end
 $$;
 comment on function market.advance_source(

@@ -265,10 +265,11 @@ def cancel_trades(conn: Connection, source_id: int, trades: Sequence[tuple[str, 
     return 0 if row is None else int(row[0])
 
 
-def read_rules(conn: Connection) -> dict[str, float]:
-    """Return the thresholds that decide what is stored, by rule."""
+def read_rules(conn: Connection, feed: str | None = None) -> dict[str, float]:
+    """Return the thresholds that decide what a feed stores, by rule."""
     rows = conn.execute(
-        "select r.rule, r.threshold from market.quality_rules r where r.stage = 'load'"
+        "select r.rule, r.threshold from market.read_quality_rules(%s) r where r.stage = 'load'",
+        (feed,),
     )
     return {str(rule): float(threshold) for rule, threshold in rows}
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO, Literal, Protocol
 
 from tsdb_trader.api import market
@@ -21,6 +22,7 @@ from tsdb_trader.feeds.dbn import DbnFormat
 from tsdb_trader.feeds.files import reading
 from tsdb_trader.feeds.itch import ItchFormat
 from tsdb_trader.feeds.lean import LeanFormat
+from tsdb_trader.feeds.news import NewsFormat
 from tsdb_trader.feeds.parquet_format import ParquetFormat
 from tsdb_trader.feeds.pcap import PcapFormat
 from tsdb_trader.feeds.store import Built, Counts, SourceWriter, build
@@ -32,6 +34,7 @@ FORMATS: dict[str, Callable[[Options], Format]] = {
     "dbn": DbnFormat,
     "itch": ItchFormat,
     "lean": LeanFormat,
+    "news": NewsFormat,
     "parquet": ParquetFormat,
     "pcap": PcapFormat,
     "taq": TaqFormat,
@@ -142,7 +145,9 @@ def load(
     contents = _Contents(reader)
     rules = Rules(**market.read_rules(conn, feed or reader.name))
     job = _Job(conn, reader, feed or reader.name, known_only, rules, contents, progress or Silent())
-    shas = {file: contents.sha256(file) for file in files}
+    # Unpacking and hashing leave the interpreter free: two files at a time.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        shas = dict(zip(files, pool.map(contents.sha256, files), strict=True))
     done = market.complete_sources(conn, job.feed, list(shas.values()))
     # Small files first, so that a file is decoded by the time the one before it is stored.
     queue = sorted(files, key=lambda file: file.path.stat().st_size)
@@ -197,6 +202,7 @@ class _Contents:
         self._reader = reader
         self._kept: dict[DataFile, bytes] = {}
         self._room = KEPT_BYTES
+        self._lock = Lock()
         self._seen: dict[DataFile, tuple[int, int]] = {}
 
     def sha256(self, file: DataFile) -> str:
@@ -213,9 +219,10 @@ class _Contents:
                     kept.append(piece)
                 else:
                     kept = None
-        if kept is not None:
-            self._room -= size
-            self._kept[file] = b"".join(kept)
+        with self._lock:
+            if kept is not None and size <= self._room:
+                self._room -= size
+                self._kept[file] = b"".join(kept)
         return found.hexdigest()
 
     def take(self, file: DataFile) -> BinaryIO:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tsdb_trader.api import market, rollups
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import InputError
-from tsdb_trader.feeds import pgcopy
+from tsdb_trader.feeds import pgcopy, sentiment
 from tsdb_trader.feeds.base import EPOCH, Block, Definition, Kind, Message, MessageKind, Ticks
 
 
@@ -40,8 +40,10 @@ class Built:
 
 
 def build(block: Block) -> Built:
-    """Check a block's counts and build its records."""
+    """Check a block's counts, score its headlines and build its records."""
     block.check()
+    if block.messages:
+        block = replace(block, messages=sentiment.scored(block.messages))
     return Built(block, [list(pgcopy.build(ticks)) for ticks in block.ticks])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from tsdb_trader import db, logs
-from tsdb_trader.api import books, market, ops, rollups, watch
+from tsdb_trader.api import books, market, ops, quality, rollups, watch
 from tsdb_trader.db import Connection
 
 _log = logs.get("scheduler")
@@ -53,9 +53,16 @@ def _check_orphans(conn: Connection) -> dict[str, Any]:
     return {"orphans": orphans}
 
 
+def _check_quality(conn: Connection) -> dict[str, Any]:
+    """Measure the days whose ticks changed, and raise alerts about what is beyond the rules."""
+    measured = quality.refresh(conn)
+    return {"measured": measured, "findings": quality.watch(conn, datetime.now(UTC))}
+
+
 JOBS = (
     Job("refresh_rollups", _refresh_rollups, "interval", {"seconds": 60}),
     Job("snapshot_books", _snapshot_books, "interval", {"minutes": 5}),
+    Job("check_quality", _check_quality, "interval", {"minutes": 5}),
     Job("apply_retention", _apply_retention, "cron", {"hour": 2, "minute": 40}),
     Job("check_orphans", _check_orphans, "cron", {"hour": 3, "minute": 10}),
 )
