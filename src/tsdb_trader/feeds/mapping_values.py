@@ -138,6 +138,7 @@ def _from_text(
     decimal = pa.decimal128(38, places)
     values = _without_exponents(checks, values, rows)
     found = None if _longest(values) > _LONGEST else _cast(values, decimal)
+    good = np.ones(len(values), dtype=np.bool_)
     if found is not None:
         high, low = _halves(found)
     else:
@@ -146,7 +147,8 @@ def _from_text(
         if good.any():
             parsed = values.filter(pa.array(good)).cast(decimal)
             high[good], low[good] = _halves(parsed)
-    outside = (low != NULL) & ((high != low >> 63) | (low >= limit) | (low <= -limit))
+    # Not by low alone: 2 ** 63 looks like NULL there.
+    outside = good & ((high != low >> 63) | (low >= limit) | (low <= -limit))
     _reject(checks, "out_of_range", rows, outside)
     low[outside] = NULL
     return low
