@@ -169,6 +169,8 @@ def mutated(data: bytes, random_: random.Random) -> bytes:
         place = random_.randrange(len(messages))
         other = random_.randrange(len(messages))
         message = bytearray(messages[place])
+        if len(message) < 3:
+            continue
         match random_.randrange(7):
             case 0:
                 messages.insert(other, bytes(message))
