@@ -1,5 +1,5 @@
 -- Whether p_chunk of p_table, with p_from <= time < p_to, has rows that a rollup has not materialised
--- yet: dropped now, they would be missing in bars.
+-- yet: dropped now, they would be missing in bars. Bars that were dropped themselves miss nothing.
 create or replace function market._awaits_rollup(
     p_table text, p_chunk regclass, p_from timestamptz, p_to timestamptz
 )
@@ -16,7 +16,9 @@ begin
     if exists (
         select from market.rollups r
         join market.rollup_invalidations i on i.rollup = r.rollup
-        where r.source = p_table and i.from_bucket < p_to and i.to_bucket > p_from)
+        left join market.retention t on t.hypertable = format('market.%I', '_' || r.rollup)
+        where r.source = p_table and (t.dropped_before >= p_to) is not true
+            and i.from_bucket < p_to and i.to_bucket > p_from)
     then
         return true;
     end if;
@@ -27,7 +29,8 @@ begin
         from market.rollups r
         join _timescaledb_catalog.continuous_agg v
             on v.user_view_schema = 'market' and v.user_view_name = '_' || r.rollup
-        where r.native and r.source = p_table
+        left join market.retention t on t.hypertable = format('market.%I', '_' || r.rollup)
+        where r.native and r.source = p_table and (t.dropped_before >= p_to) is not true
     loop
         execute format('select exists (select from %s where %I >= %L)', p_chunk, v_time,
                        _timescaledb_functions.to_timestamp(
