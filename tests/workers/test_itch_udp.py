@@ -12,6 +12,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
+from tests.workers.helpers import eventually
+from tests.workers.stream_helpers import Worker
 
 from itch_reference import frames
 from tsdb_trader.errors import InputError
@@ -386,3 +389,29 @@ def test_open_multicast_group_receives_what_is_sent_to_it(session):
 def test_stream_configuration_that_cannot_be_used_is_an_error(configuration, message):
     with pytest.raises(InputError, match=message):
         ItchUdpStream(configuration)
+
+
+def test_feeds_worker_runs_the_stream_under_its_own_role(conn, role_url, origin):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    configuration = {"listen": f"127.0.0.1:{port}", "day": "2022-12-28"}
+    conn.execute("select ops.add_feed('udp', 'itch_udp', %s)", (Jsonb(configuration),))
+    worker = Worker(role_url("tsdb_worker"))
+
+    def all_stored() -> bool:
+        # Sent again until the worker listens; what it has it drops.
+        for first in range(1, 1001, 20):
+            origin.socket.sendto(origin.packet(first, 20), ("127.0.0.1", port))
+        row = conn.execute(
+            "select next_row, rows_quarantined, rows_missing from market.sources where content = %s",
+            (CONTENT,),
+        ).fetchone()
+        return row == (1001, 0, 0)
+
+    try:
+        eventually(all_stored)
+    finally:
+        worker.stop()
+    expected = sum(m[:1] in b"AFECXDU" for m in origin.messages[:1000])
+    assert conn.execute("select count(*) from market._book_events").fetchone() == (expected,)
