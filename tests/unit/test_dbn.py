@@ -453,7 +453,7 @@ def test_symbol_that_no_instrument_can_have_is_rejected(tmp_path):
 
 @pytest.mark.parametrize(
     ("price", "scale"),
-    [(PRICE // 4, 4), (PRICE // 100_000, 5), (PRICE // 2**8, 8), (1, 8), (UNDEF, 4)],
+    [(PRICE // 4, 4), (PRICE // 100_000, 5), (PRICE // 2**8, 8), (1, 4), (UNDEF, 4)],
 )
 def test_price_scale_is_what_the_prices_need(tmp_path, price, scale):
     path = write(tmp_path / "x.dbn", file_bytes([mbo(0, price=price), mbo(1)]))
@@ -500,6 +500,7 @@ def test_damaged_files_are_refused_with_their_name(tmp_path):
         "text.dbn": b"ts,price\n1,2\n" * 10,
         "metadata.dbn": content[:60],
         "version.dbn": content[:3] + b"\x63" + content[4:],
+        "version0.dbn": content[:3] + b"\0" + content[4:],
         "long.dbn": content[:4] + b"\xff\xff\xff\xff" + content[8:],
     }
     for name, broken in damaged.items():

@@ -14,7 +14,8 @@ returns table (
 language sql
 stable
 as $$
-    select b.order_id, b.side, b.price, b.size, b.placed_ns, b.queue_no
+    select b.order_id, b.side, b.price, b.size,
+           coalesce(b.placed_ns, market._book_nanoseconds(b.since_ts, b.since_ns)), b.queue_no
     from market._book_steps(p_instrument_id, p_feed_id, p_at, p_at) b
 $$;
 comment on function market._book_orders(integer, integer, market.book_position) is

@@ -5,7 +5,8 @@
 --   order_id, side  of the order; null where the event is a clear, which ends every order
 --   price, size     of the order after the event, in stored integers; size 0: it is gone
 --   was_price, was_size   before it
---   placed_ns       when the order got its place in the queue, nanoseconds since 1970
+--   since_ts, since_ns   when the order got its place in the queue
+--   placed_ns       the same in nanoseconds since 1970, where a snapshot says it: before since_ts
 --   queue_no        orders of a level queue by this
 --   in_snapshot     the event is part of a snapshot that goes on after it
 --
@@ -38,6 +39,8 @@ returns table (
     size bigint,
     was_price bigint,
     was_size bigint,
+    since_ts timestamptz,
+    since_ns smallint,
     placed_ns bigint,
     queue_no bigint,
     in_snapshot boolean
@@ -124,17 +127,17 @@ begin
     ),
     -- touch: numbers what happens to orders; of the two rows of a replace the odd one is second.
     touches as (
-        select b.touch, 0 as era, b.order_id, 'add' as action, b.side, b.price, b.size, b.placed_ns
+        select b.touch, 0 as era, b.order_id, 'add' as action, b.side, b.price, b.size, b.placed_ns,
+               null::timestamptz as ts, null::smallint as ns
         from base b where b.is_touched
         union all
         select 2 * e.no, e.era, e.order_id,
                case e.action when 'replace' then 'delete' else e.action end,
-               e.side, e.price, e.size, coalesce(e.placed_ns, market._book_nanoseconds(e.ts, e.ns))
+               e.side, e.price, e.size, e.placed_ns, e.ts, e.ns
         from events e
         where e.order_id is not null and e.action <> 'clear' and e.flags & 10 = 0
         union all
-        select 2 * e.no + 1, e.era, e.new_order_id, 'add', e.side, e.price, e.size,
-               market._book_nanoseconds(e.ts, e.ns)
+        select 2 * e.no + 1, e.era, e.new_order_id, 'add', e.side, e.price, e.size, null, e.ts, e.ns
         from events e where e.action = 'replace' and e.flags & 10 = 0
     ),
     taken as (
@@ -168,21 +171,27 @@ begin
         window life as (
             partition by l.era, l.order_id order by l.touch rows unbounded preceding)
     ),
-    queued as (
+    placed as (
         select c.*,
-               max(case
-                   when c.action = 'add' or (c.action = 'modify'
-                       and (c.was_size > 0 and c.price = c.was_price and c.size <= c.was_size)
-                       is not true)
-                   then array[c.touch, c.placed_ns] end) over life as place
+               c.action = 'add' or (c.action = 'modify'
+                   and (c.was_size > 0 and c.price = c.was_price and c.size <= c.was_size)
+                   is not true) as is_placed
         from compared c
+    ),
+    queued as (
+        select p.*,
+               max(case when p.is_placed then array[p.touch, p.placed_ns, p.ns] end) over life
+                   as place,
+               -- Of the same event: times never fall.
+               max(case when p.is_placed then p.ts end) over life as since_ts
+        from placed p
         window life as (
-            partition by c.era, c.order_id order by c.touch rows unbounded preceding)
+            partition by p.era, p.order_id order by p.touch rows unbounded preceding)
     )
     select 0::bigint, null::timestamptz, null::smallint, null::integer, null::bigint,
            null::timestamptz, q.order_id, case when q.is_ask then 'ask' else 'bid' end,
-           q.now_price, q.now_size, null::bigint, null::bigint, q.place[2], q.place[1],
-           false
+           q.now_price, q.now_size, null::bigint, null::bigint, q.since_ts,
+           q.place[3]::smallint, q.place[2], q.place[1], false
     from queued q
     cross join before b
     where q.touch <= 2 * b.last_no + 1 and q.era = b.era
@@ -190,21 +199,22 @@ begin
         and q.now_size > 0 and q.now_price is not null and q.is_ask is not null
     union all
     select 0, null, null, null, null, null, o.order_id, o.side, o.price, o.size, null, null,
-           o.placed_ns, o.touch, false
+           null, null, o.placed_ns, o.touch, false
     from base o
     cross join before b
     where not o.is_touched and b.era = 0
     union all
     select e.no - b.last_no, e.ts, e.ns, e.source_id, e.seq, e.recv_ts, q.order_id,
            case when q.is_ask then 'ask' else 'bid' end, q.now_price, q.now_size,
-           q.was_price, q.was_size, q.place[2], q.place[1], e.in_snapshot
+           q.was_price, q.was_size, q.since_ts, q.place[3]::smallint, q.place[2], q.place[1],
+           e.in_snapshot
     from queued q
     cross join before b
     join events e on e.no = q.touch / 2
     where q.touch > 2 * b.last_no + 1 and q.is_ask is not null
     union all
     select e.no - b.last_no, e.ts, e.ns, e.source_id, e.seq, e.recv_ts,
-           null, null, null, null, null, null, null, null, e.in_snapshot
+           null, null, null, null, null, null, null, null, null, null, e.in_snapshot
     from events e cross join before b
     where e.action = 'clear' and not e.is_before;
 end

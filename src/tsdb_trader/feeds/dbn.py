@@ -26,8 +26,8 @@ from tsdb_trader.feeds.files import reading
 _ENDINGS = (".dbn", ".dbn.zst", ".dbn.gz")
 _ZSTD, _GZIP, _DBN = b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"DBN"
 _PREFIX = 8
+_VERSIONS = range(1, 4)
 _LONGEST_METADATA = 64 << 20
-_MOST_DECIMALS = 8
 _LEAST_DECIMALS = 4
 
 
@@ -115,6 +115,8 @@ class DbnFormat:
         prefix = dbn_frames.read_fully(content, _PREFIX)
         if prefix[:3] != _DBN or len(prefix) < _PREFIX:
             raise InputError(f"{path}: not a DBN file; expected one of Databento's *.dbn files")
+        if prefix[3] not in _VERSIONS:
+            raise InputError(f"{path}: DBN version {prefix[3]}; versions 1 to 3 can be read")
         length = int.from_bytes(prefix[4:8], "little")
         if length > _LONGEST_METADATA:
             raise InputError(f"{path}: its metadata are {length} bytes long: damaged; get it anew")
@@ -130,9 +132,6 @@ class DbnFormat:
         with reading(path), _unpacked(path) as content:
             header = self._header(path, content)
             decimals = dbn_frames.decimals(content, str(path))
-        if decimals > _MOST_DECIMALS:
-            # Those prices are quarantined, the others stored.
-            decimals = _MOST_DECIMALS
         scale = max(decimals, _LEAST_DECIMALS)
         definition = Definition(kind=_kind(header.metadata.dataset), price_scale=scale)
         return DataFile(path, _content(header.metadata), definition=definition)

@@ -18,6 +18,8 @@ _UNIT = 4
 _SHORTEST = 16
 """The header that every record has: length, type, publisher, instrument, time."""
 _FIRST_WINDOW = 64
+MOST_DECIMALS = 8
+"""Of a price that can be stored."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,9 @@ def decimals(content: BinaryIO, name: str) -> int:
 
 
 def _decimals(prices: NDArray[np.int64]) -> int:
-    known = prices[prices != UNDEFINED_PRICE]
-    for places in range(9):
+    # Nine decimals cannot be stored; such a price is quarantined and changes nothing for others.
+    known = prices[(prices != UNDEFINED_PRICE) & (prices % 10 == 0)]
+    for places in range(MOST_DECIMALS):
         if not (known % 10 ** (9 - places)).any():
             return places
-    return 9
+    return MOST_DECIMALS
