@@ -110,8 +110,10 @@ values
     ('itch', 'C', 'closing cross', true, true, true, ''),
     ('itch', 'H', 'cross after a halt or an IPO', true, true, true, ''),
     ('itch', 'I', 'intraday cross', true, true, true, ''),
-    ('itch', 'Y', 'printable', true, true, true, ''),
-    ('itch', 'N', 'not printable', false, false, false, 'part of a cross, which is reported as a whole');
+    ('itch', 'E', 'execution', true, true, true, 'at the price of the order'),
+    ('itch', 'Y', 'execution, printable', true, true, true, 'at another price'),
+    ('itch', 'P', 'execution of a hidden order', true, true, true, ''),
+    ('itch', 'N', 'execution, not printable', false, false, false, 'part of a cross, which is reported as a whole');
 
 -- AlgoSeek's bits. filter: counts for prices in the archive's own bars. The archive's documentation
 -- lists those included and those excluded; bits it does not mention follow the tape, except that

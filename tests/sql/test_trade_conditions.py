@@ -55,6 +55,8 @@ RULES = [
     ("taq", "B", VOLUME_ONLY),
     ("itch", "N", NOTHING),
     ("itch", "O", 0),
+    ("itch", "E", 0),
+    ("itch", "P", 0),
 ]
 
 
