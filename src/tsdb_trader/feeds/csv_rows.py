@@ -72,6 +72,14 @@ class Lines:
         counts = np.searchsorted(places, self.ends) - np.searchsorted(places, self.starts)
         return counts.astype(np.int64)
 
+    def has_hexadecimal(self) -> bool:
+        """Whether 0x or 0X is anywhere."""
+        if b"x" not in self.body and b"X" not in self.body:
+            return False
+        # A search for the pair itself would stop at every 0.
+        places = np.flatnonzero((self._bytes | 0x20) == ord("x"))
+        return bool((self._bytes[np.maximum(places - 1, 0)] == ord("0")).any())
+
     def with_bytes(self, *values: int, above: int = 127) -> NDArray[np.bool_]:
         """Mark the lines that hold any of the given byte values, or any above one."""
         wanted = self._bytes > above
@@ -153,7 +161,7 @@ def parse(
     """
     everything = np.arange(len(lines), dtype=np.int64)
     # pyarrow takes a lone carriage return for a newline, and 0x10 for a number.
-    if not any(mark in lines.body for mark in (b"\r", b"\0", b"0x", b"0X")):
+    if not (b"\r" in lines.body or b"\0" in lines.body or lines.has_hexadecimal()):
         try:
             table = _read(lines.body, names, {n: _type(n, texts) for n in names})
         except pa.ArrowInvalid:

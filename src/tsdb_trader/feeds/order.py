@@ -79,6 +79,8 @@ class InOrder:
         symbols, symbols_ahead
             The same small number for the same instrument at each call; None when there is only one.
         """
+        if symbols is None and self._go_on(times, ahead):
+            return np.ones(len(times), dtype=np.bool_)
         window = np.concatenate((times, ahead))
         if symbols is None or symbols_ahead is None:
             codes = np.zeros(len(window), dtype=np.int64)
@@ -97,6 +99,17 @@ class InOrder:
         mine = keep[: len(times)]
         np.maximum.at(self._last, codes[: len(times)][mine], times[mine])
         return mine
+
+    def _go_on(self, times: Integers, ahead: Integers) -> bool:
+        """Whether time never falls: by far the most blocks of one instrument are like that."""
+        if not len(times) or (len(self._last) and times[0] < self._last[0]):
+            return False
+        if (times[1:] < times[:-1]).any() or (ahead[1:] < ahead[:-1]).any():
+            return False
+        if len(ahead) and ahead[0] < times[-1]:
+            return False
+        self._last = times[-1:].copy()
+        return True
 
 
 def _disordered(times: Integers, codes: Integers) -> list[slice]:

@@ -23,6 +23,7 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 
 _IDS = ("instrument_id", "source_id", "feed_id")
+_PIECE_ROWS = 4096
 _TEXT_BITS = 12
 _LONGEST = (1 << _TEXT_BITS) - 1
 
@@ -64,8 +65,8 @@ class _Layout:
                 fields.append((name, f">i{size}"))
         return np.dtype(fields)
 
-    def template(self) -> np.void:
-        """Return a record with the lengths of all fields and zeros as values."""
+    def template(self) -> NDArray[np.void]:
+        """Return one record with the lengths of all fields and zeros as values."""
         dtype = self.dtype()
         record = np.zeros(1, dtype=dtype)
         columns = _columns(self.table)
@@ -76,8 +77,7 @@ class _Layout:
             else:
                 length = -1 if name in self.nulls else dtype[name].itemsize
             record[f"{name}_length"] = length
-        found: np.void = record[0]
-        return found
+        return record
 
 
 def encode(ticks: Ticks, targets: Sequence[Target]) -> Iterator[bytes]:
@@ -108,19 +108,21 @@ def address(
     }
     yield HEADER
     for group, rows in records:
-        one = len(targets) == 1
-        # build() left the symbol's code here.
-        codes: Any = 0 if one else group["instrument_id"].astype(np.int64)
-        for names, factor in factors.items():
-            if (factor != 1).any():
-                for name in names:
-                    if name in (group.dtype.names or ()):
-                        group[name] *= factor[codes]
-        for name, values in ids.items():
-            group[name] = values[codes]
-        if flags is not None:
-            group["flags"] |= flags if rows is None else flags[rows]
-        yield group.tobytes()
+        names = group.dtype.names or ()
+        for piece in _pieces(len(group)):
+            part = group[piece]
+            # build() left the symbol's code here.
+            codes: Any = 0 if len(targets) == 1 else part["instrument_id"].astype(np.int64)
+            for columns, factor in factors.items():
+                if (factor != 1).any():
+                    for name in columns:
+                        if name in names:
+                            part[name] *= factor[codes]
+            for name, values in ids.items():
+                part[name] = values[codes]
+            if flags is not None:
+                part["flags"] |= flags[piece] if rows is None else flags[rows[piece]]
+            yield part.tobytes()
     yield TRAILER
 
 
@@ -129,17 +131,30 @@ def build(ticks: Ticks) -> Iterator[Records]:
     values = _values(ticks)
     texts = {name: [v.encode() for v in text.values] for name, text in ticks.texts.items()}
     for layout, rows in _groups(ticks, texts):
-        # One copy of the template per row is much cheaper than setting each constant field.
-        records = np.full(len(ticks) if rows is None else len(rows), layout.template())
-        for name, column in values.items():
-            if name not in layout.nulls:
-                records[name] = column if rows is None else column[rows]
-        for name, width in layout.widths.items():
-            if width:
-                codes = ticks.texts[name].codes
-                lookup = np.array(texts[name], dtype=f"S{width}")
-                records[name] = lookup[codes if rows is None else codes[rows]]
+        lookups = {
+            name: np.array(texts[name], dtype=f"S{width}")
+            for name, width in layout.widths.items()
+            if width
+        }
+        template = layout.template()
+        as_bytes = template.view(np.uint8)
+        records = np.empty(len(ticks) if rows is None else len(rows), dtype=template.dtype)
+        for piece in _pieces(len(records)):
+            part, chosen = records[piece], piece if rows is None else rows[piece]
+            # Copying records as bytes is twelve times as fast as copying them as records.
+            part.view(np.uint8).reshape(len(part), len(as_bytes))[:] = as_bytes
+            for name, column in values.items():
+                if name not in layout.nulls:
+                    part[name] = column[chosen]
+            for name, lookup in lookups.items():
+                part[name] = lookup[ticks.texts[name].codes[chosen]]
         yield records, rows
+
+
+def _pieces(count: int) -> Iterator[slice]:
+    """Yield slices small enough to stay in the cache while one column after another is written."""
+    for start in range(0, count, _PIECE_ROWS):
+        yield slice(start, start + _PIECE_ROWS)
 
 
 def _values(ticks: Ticks) -> dict[str, NDArray[Any]]:
