@@ -1,4 +1,8 @@
-"""What bars must be: a plain grouping of the ticks, written without the functions under test."""
+"""What bars must be: a plain grouping of the ticks, written without the functions under test.
+
+Figures that are no integers are compared to 8 decimals of their float8, so that a tie in rounding
+falls to the same side.
+"""
 
 from __future__ import annotations
 
@@ -58,12 +62,12 @@ with trades as (
 )
 select instrument_id, bucket, b.open / i.price_unit, b.high / i.price_unit, b.low / i.price_unit,
        b.close / i.price_unit, coalesce(b.volume, 0) / i.size_unit, coalesce(b.trade_count, 0),
-       round((b.notional / nullif(b.volume, 0) / i.price_unit::numeric)::numeric, 8), feed_id,
+       round((b.notional / nullif(b.volume, 0) / i.price_unit::numeric)::float8::numeric, 8), feed_id,
        coalesce(n.quote_count, 0),
-       round(s.mean_spread / i.price_unit::numeric, 8),
-       round(s.time_weighted_spread / i.price_unit::numeric, 8),
-       round(s.mid_open / i.price_unit::numeric, 8), round(s.mid_close / i.price_unit::numeric, 8),
-       round(s.imbalance, 8)
+       round((s.mean_spread / i.price_unit::numeric)::float8::numeric, 8),
+       round((s.time_weighted_spread / i.price_unit::numeric)::float8::numeric, 8),
+       round((s.mid_open / i.price_unit::numeric)::float8::numeric, 8), round((s.mid_close / i.price_unit::numeric)::float8::numeric, 8),
+       round(s.imbalance::float8::numeric, 8)
 from b full join n using (instrument_id, feed_id, bucket)
 full join s using (instrument_id, feed_id, bucket)
 join ref.instruments i using (instrument_id)
