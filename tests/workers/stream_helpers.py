@@ -125,7 +125,7 @@ class Worker:
         given = {} if make is None else {"make": make}
         self.worker = FeedsWorker(url, rng=random.Random(1), owner=owner, **given)
         self._loop = Loop(self.worker, url=url, stop=self.stop_flag, rng=random.Random(1))
-        self._thread = threading.Thread(target=self._loop.run)
+        self._thread = threading.Thread(target=self._loop.run, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -189,10 +189,12 @@ class Judge:
             if name in (*_LISTS, *_OBJECTS):
                 # What the database holds in no text, also within an object.
                 values = [self._raw(group, words, row) for row in range(len(group))]
-                wrong = ["\\u0000" in json.dumps(value) for value in values]
-                if name == "symbols":
-                    wrong = [w or _symbols(v) is None for w, v in zip(wrong, values, strict=True)]
-                judged.checks.reject("malformed", np.array(wrong, dtype=np.bool_))
+                unusable = [
+                    "\\u0000" in json.dumps(value)
+                    or (name == "symbols" and _symbols(value) is None)
+                    for value in values
+                ]
+                judged.checks.reject("malformed", np.array(unusable, dtype=np.bool_))
                 continue
             found = texts(judged.checks, judged.columns, words, len(judged.group), 1 << 20)
             judged.texts[name] = found

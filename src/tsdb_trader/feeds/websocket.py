@@ -79,6 +79,7 @@ class WebSocketStream:
         self.definition, self.vocabulary = mapping.definition, mapping.vocabulary
         self.rules = self._rows.rules
         self._socket: ClientConnection | None = None
+        self._connection = contextlib.ExitStack()
         self._next = 0
         self._heard = 0.0
 
@@ -96,8 +97,9 @@ class WebSocketStream:
         """Connect and subscribe."""
         self._rows.rules = self.rules
         self._next = next_rows.get(CONTENT, 0)
+        connection = contextlib.ExitStack()
         try:
-            socket = connect(
+            opening = connect(
                 self._url,
                 additional_headers=self._headers,
                 open_timeout=self._connect_s,
@@ -108,11 +110,12 @@ class WebSocketStream:
                 max_size=self._max_bytes,
                 max_queue=_QUEUE,
             )
+            socket = connection.enter_context(opening)
         except InvalidURI as error:
             raise InputError(f"websocket: {error}") from None
         except (WebSocketException, TimeoutError, EOFError) as error:
             raise ConnectionError(f"cannot connect: {_words(error)}") from None
-        self._socket = socket
+        self._socket, self._connection = socket, connection
         self._rows.sequence.reconnected()
         self._heard = self._clock.monotonic()
         try:
@@ -156,10 +159,9 @@ class WebSocketStream:
 
     def close(self) -> None:
         """Disconnect."""
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            with contextlib.suppress(WebSocketException, OSError):
-                socket.close()
+        self._socket = None
+        with contextlib.suppress(WebSocketException, OSError):
+            self._connection.close()
 
     def detail(self) -> dict[str, Any]:
         """Return counts of messages."""

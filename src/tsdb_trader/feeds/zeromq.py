@@ -188,12 +188,15 @@ class ZeroMqStream:
 
     def close(self) -> None:
         """Disconnect."""
-        socket, self._socket, self._monitor = self._socket, None, None
+        socket, self._socket = self._socket, None
+        monitor, self._monitor = self._monitor, None
         context, self._context = self._context, None
         if socket is not None:
             with contextlib.suppress(zmq.ZMQError):
                 socket.disable_monitor()
             socket.close(0)
+        if monitor is not None:
+            monitor.close(0)
         if context is not None:
             context.destroy(0)
 
