@@ -35,7 +35,8 @@ from tsdb_trader.feeds.base import (
 from tsdb_trader.feeds.csv_format import CsvFormat, decode_text
 from tsdb_trader.feeds.daily import DailyFormat
 from tsdb_trader.feeds.lean import LeanFormat
-from tsdb_trader.feeds.mapping import Mapping, read_mapping
+from tsdb_trader.feeds.mapping import Mapping
+from tsdb_trader.feeds.mapping_file import read_mapping
 from tsdb_trader.feeds.parquet_format import ParquetFormat
 from tsdb_trader.feeds.taq import TaqFormat
 

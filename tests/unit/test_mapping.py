@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import EPOCH, NULL, REASONS
-from tsdb_trader.feeds.mapping import Number, Time, read_mapping
+from tsdb_trader.feeds.mapping import Number, Time
+from tsdb_trader.feeds.mapping_file import read_mapping
 from tsdb_trader.feeds.mapping_times import instants
 from tsdb_trader.feeds.mapping_values import LIMIT, scaled
 from tsdb_trader.feeds.row_checks import Checks

@@ -11,7 +11,8 @@ from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Block, DataFile, Options, Rules
 from tsdb_trader.feeds.csv_table import text_blocks
 from tsdb_trader.feeds.files import find_files, open_plain, reading
-from tsdb_trader.feeds.mapping import Mapping, read_mapping
+from tsdb_trader.feeds.mapping import Mapping
+from tsdb_trader.feeds.mapping_file import read_mapping
 from tsdb_trader.feeds.mapping_rows import SYMBOL, Decoder
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")

@@ -14,7 +14,8 @@ from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Block, DataFile, Options, Rules
 from tsdb_trader.feeds.csv_format import SUFFIXES, decode_text
 from tsdb_trader.feeds.files import find_files, open_plain
-from tsdb_trader.feeds.mapping import Mapping, Number, Output, Time, Words, check_zone
+from tsdb_trader.feeds.mapping import Mapping, Number, Output, Time, Words
+from tsdb_trader.feeds.mapping_file import check_zone
 
 
 class DailyFormat:

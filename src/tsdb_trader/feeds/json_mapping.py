@@ -23,16 +23,8 @@ from typing import Any, cast
 
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Definition, MessageKind
-from tsdb_trader.feeds.mapping import (
-    REQUIRED,
-    Keys,
-    Mapping,
-    Time,
-    Words,
-    parse_mapping,
-    read_time,
-    read_words,
-)
+from tsdb_trader.feeds.mapping import REQUIRED, Mapping, Time, Words
+from tsdb_trader.feeds.mapping_file import Keys, parse_mapping, read_time, read_words
 
 MESSAGES: Dict[MessageKind, tuple[str, ...]] = {
     "news": ("headline", "headline_id", "body", "url", "language", "symbols"),

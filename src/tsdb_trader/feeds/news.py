@@ -17,7 +17,8 @@ from tsdb_trader.clock import Clock, SystemClock
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Block, DataFile, Message, Options, Rejected, Rules, as_text
 from tsdb_trader.feeds.files import find_files, open_plain, reading
-from tsdb_trader.feeds.mapping import Keys, Time, check_zone, read_time
+from tsdb_trader.feeds.mapping import Time
+from tsdb_trader.feeds.mapping_file import Keys, check_zone, read_time
 from tsdb_trader.feeds.news_rows import Item, UnusableError, find, parse, read_item
 from tsdb_trader.feeds.news_times import Instant, instants
 

@@ -18,7 +18,8 @@ from tsdb_trader.feeds.base import Block, DataFile, Options, Rules
 from tsdb_trader.feeds.csv_format import mapped_file
 from tsdb_trader.feeds.csv_table import column_places
 from tsdb_trader.feeds.files import find_files, open_plain, reading
-from tsdb_trader.feeds.mapping import Mapping, read_mapping
+from tsdb_trader.feeds.mapping import Mapping
+from tsdb_trader.feeds.mapping_file import read_mapping
 from tsdb_trader.feeds.mapping_rows import Decoder, RawBlock
 
 _KNOWN: tuple[Callable[[pa.DataType], bool], ...] = (

@@ -23,16 +23,8 @@ from tsdb_trader.feeds.base import Block, DataFile, Options, Rules
 from tsdb_trader.feeds.csv_format import SUFFIXES, decode_text
 from tsdb_trader.feeds.csv_table import header_names
 from tsdb_trader.feeds.files import find_files, open_plain, reading
-from tsdb_trader.feeds.mapping import (
-    Flag,
-    Layout,
-    Mapping,
-    Number,
-    Output,
-    Time,
-    Words,
-    check_zone,
-)
+from tsdb_trader.feeds.mapping import Flag, Layout, Mapping, Number, Output, Time, Words
+from tsdb_trader.feeds.mapping_file import check_zone
 
 ROUND_LOT = 100
 UNDONE = frozenset({"7", "8", "10", "11", "12", "07", "08"})
