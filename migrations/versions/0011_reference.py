@@ -254,7 +254,7 @@ comment on table ref.spin_offs is
     'Shares of another company handed out: ratio of them for every share held at the close before ex_date.';
 comment on column ref.spin_offs.child is 'Its symbol, or its name when it has none with us.';
 comment on column ref.spin_offs.value is
-    'What was handed out per share held. Null: ratio times the child''s close on ex_date.';
+    'What was handed out per share held, in prices of before ex_date. Null: known from the child''s close on ex_date.';
 
 insert into ref.fact_kinds (kind, key_columns, alone_columns, defaults) values
     ('symbols', '{instrument_id,symbol,valid_from}', '{symbol}', '{"valid_to": "infinity"}'),

@@ -3,9 +3,11 @@
 --
 -- p_adjust: all (splits, spin-offs and dividends), capital (no dividends), splits, none.
 -- A price of a day before an ex-date is multiplied by old_shares / new_shares of each split after it
--- (split_factor), and by 1 - paid / close for each dividend and spin-off (price_factor), close being
--- the last one before the ex-date: the proportional convention of CRSP and of vendors such as Yahoo.
--- Volume is divided by split_factor. Products of factors are exact; each is divided once.
+-- (split_factor) and by price_factor: 1 - amount / close for each dividend, close being the last one
+-- before the ex-date (as Yahoo and LEAN do), and likewise for a spin-off of a known value; else
+-- close / (close + ratio * child's close), all of the ex-date (CRSP's factor to adjust price is
+-- ratio * child's close / close), so that the return of that day is that of a holder of both.
+-- Volume is divided by split_factor. Products of factors are exact, and divided once, to 24 decimals.
 -- An action counts if its ex-date is not after the last stored bar, and not after both p_to and
 -- p_known_at: prices are those of the last bar then known, whatever was announced for later.
 -- p_feed: whose bars; may be left out if only one has any. p_bars: vendor (as loaded), or ticks
@@ -55,13 +57,13 @@ begin
     -- For days from since on, before ex_date.
     with factors as materialized (
         select coalesce(lag(a.ex_date) over (order by a.ex_date), '-infinity') as since, a.ex_date,
-               round(market._product(a.old_shares) over later
+               -- A quotient has as many decimals as its numerator.
+               round(round(1.0, 24) * market._product(a.old_shares) over later
                    / market._product(a.new_shares) over later, 24) as split_factor,
-               round(market._product(a.base - a.paid) over later
-                   / market._product(a.base) over later, 24) as price_factor
+               round(round(1.0, 24) * market._product(a.kept) over later
+                   / market._product(a.whole) over later, 24) as price_factor
         from market._daily_actions(
             p_instrument_id, p_from, v_last, p_known_at, p_adjust, p_feed, p_bars) a
-        where a.base is not null
         window later as (order by a.ex_date desc)
     )
     select b.date, (b.open * f.factor)::float8, (b.high * f.factor)::float8,

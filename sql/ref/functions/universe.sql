@@ -14,7 +14,7 @@ begin
             coalesce(p_index, 'null') using errcode = 'TT002';
     end if;
     return query
-    select m.instrument_id, ref.symbol(m.instrument_id, p_as_of, p_known_at), m.weight
+    select m.instrument_id, ref.symbol(m.instrument_id, p_as_of), m.weight
     from ref.index_members m
     where m.index_name = p_index and m.valid_from <= p_as_of and p_as_of < m.valid_to
         and ref._known(m.known_at, m.superseded_at, p_known_at)

@@ -84,8 +84,16 @@ def read_calendar(exchange: str, first: date, last: date) -> Calendar:
 
 
 def next_session(exchange: str, day: date) -> date:
-    """Return the first trading date after a day, from 1990 on."""
-    calendar = _calendar(exchange, date(1990, 1, 1), date(2050, 12, 31))
+    """Return the first trading date after a day.
+
+    Raises
+    ------
+    InputError
+        The day is not from 1990 to 2049.
+    """
+    first, last = date(1990, 1, 1), date(2050, 12, 31)
+    if not first <= day < date(2050, 1, 1):
+        raise InputError(f"no calendar {exchange} for {day}")
     following = pd.Timestamp(day + timedelta(days=1))
-    found: date = calendar.date_to_session(following, direction="next").date()
+    found: date = _calendar(exchange, first, last).date_to_session(following, "next").date()
     return found

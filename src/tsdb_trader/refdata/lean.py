@@ -28,6 +28,8 @@ _OPEN_END = date(2050, 1, 1)
 _EXCHANGE = "XNYS"
 # A split that somebody decided on, 7:1 or 3:2 or 1:20: else the ratio is left as it is printed.
 _SMALL, _LARGE = 10, 1000
+# Factors and prices are within these.
+_TINY, _HUGE, _DECIMALS = Decimal("1e-12"), Decimal("1e12"), 20
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,11 @@ def read_map_file(path: Path) -> list[Claim]:
         if since is None:
             since = day
             continue
+        if day < since or not symbol:
+            raise InputError(f"{where}: the symbol {symbol!r} has no day of its own")
         end = None if day >= _OPEN_END else day + timedelta(days=1)
         claims.append(Claim(symbol.upper(), VENUES.get(letter), since, end))
-        since = day + timedelta(days=1)
+        since = end or date.max
     if not claims:
         raise InputError(f"{path} has one row: since when, and no symbol with its last day")
     return claims
@@ -129,8 +133,9 @@ def _positive(text: str, where: str, zero: bool = False) -> Decimal:
         value = Decimal(text)
     except InvalidOperation:
         value = Decimal(-1)
-    if not value.is_finite() or value < 0 or (value == 0 and not zero):
-        raise InputError(f"{where}: {text!r} is no positive number")
+    usable = value.is_finite() and (0 if zero else _TINY) <= value < _HUGE
+    if not usable or -int(value.as_tuple().exponent) > _DECIMALS:
+        raise InputError(f"{where}: {text!r} is no positive number of usual size")
     return value
 
 

@@ -132,7 +132,7 @@ def read_csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
-            if not all(header) or len(set(header)) != len(header):
+            if not header or not all(header) or len(set(header)) != len(header):
                 raise InputError(f"{path}: the first row must name each column once")
             for fields in reader:
                 where = f"{path}, row {reader.line_num}"
