@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import random
 import struct
 import tempfile
@@ -374,13 +375,23 @@ def test_discover_name_says_venue_and_day(tmp_path, name, content):
     assert file.vocabulary == "itch"
 
 
-def test_discover_name_without_a_day_asks_for_it(tmp_path):
+def test_discover_name_without_a_day_takes_that_of_the_file_and_says_so(tmp_path):
     path = tmp_path / "feed.itch"
     path.write_bytes(add(1, 5))
-    with pytest.raises(InputError, match="give it with --date"):
-        ItchFormat().discover([path])
-    [file] = ItchFormat(Options(day=DAY)).discover([path])
-    assert file.content == "NASDAQ/2022-12-28/itch"
+    # Half past three in the morning of the 29th in London.
+    os.utime(path, (1672284600, 1672284600))
+    reader = ItchFormat()
+    [file] = reader.discover([path])
+    assert file.content == "NASDAQ/feed.itch/itch"
+    assert "taken as of 2022-12-28" in file.note
+    with reader.open(file) as content:
+        [block] = reader.decode(file, content, Rules())
+    dated = ItchFormat(Options(day=DAY))
+    [named] = dated.discover([path])
+    assert (named.content, named.note) == ("NASDAQ/2022-12-28/itch", "")
+    with dated.open(named) as content:
+        [same] = dated.decode(named, content, Rules())
+    assert block.ticks[0].ts.tolist() == same.ticks[0].ts.tolist()
 
 
 def test_discover_nothing_there_is_an_error(tmp_path):

@@ -108,6 +108,9 @@ def load(
         market.refresh_rollups(conn)
         if report.total("book_events").stored:
             books.snapshot_books(conn)
+    for file in report.files:
+        if file.note:
+            typer.echo(f"{file.file}: {file.note}", err=True)
     if as_json:
         typer.echo(json.dumps(_as_json(report)))
     else:
@@ -129,6 +132,7 @@ def _as_json(report: loader.Report) -> dict[str, object]:
                 "status": file.status,
                 **asdict(file.counts),
                 "records": file.stored,
+                "note": file.note,
             }
             for file in report.files
         ],

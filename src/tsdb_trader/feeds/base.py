@@ -334,12 +334,14 @@ class Definition:
     """What a file's format knows about its instruments; new ones are registered with it.
 
     `price_scale` and `size_scale` are also the decimals of the integers in `Ticks.numbers`.
+    `as_of` is the ISO date on which the symbols of the file were in use, when it is of one day.
     """
 
     kind: str = "equity"
     currency: str = "USD"
     price_scale: int = 4
     size_scale: int = 0
+    as_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -354,6 +356,8 @@ class DataFile:
         None when the file holds many.
     vocabulary
         Which rows of ref.trade_conditions explain the conditions of its trades.
+    note
+        What the user should know about how the file is read.
     """
 
     path: Path
@@ -362,6 +366,7 @@ class DataFile:
     symbol: str | None = None
     definition: Definition = field(default_factory=Definition)
     vocabulary: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import numpy as np
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds import base
 from tsdb_trader.feeds.base import Block, DataFile, Options, Rejected, Rules
-from tsdb_trader.feeds.files import open_plain
-from tsdb_trader.feeds.itch_decode import Decoder
+from tsdb_trader.feeds.files import open_plain, reading
+from tsdb_trader.feeds.itch_decode import NEW_YORK, Decoder
 from tsdb_trader.feeds.itch_frames import PREFIX, Frames, split
 
 PIECE_BYTES = 6 << 20
@@ -48,7 +48,7 @@ class ItchFormat:
         Raises
         ------
         InputError
-            A path cannot be read, a folder holds no such file, or a day is missing.
+            A path cannot be read, or a folder holds no such file.
         """
         found: dict[Path, DataFile] = {}
         for path in paths:
@@ -70,7 +70,7 @@ class ItchFormat:
         """
         venue, day, _ = file.content.split("/")
         exchange = next(code for code, name in _VENUES.items() if name == venue)
-        decoder = Decoder(date.fromisoformat(day), exchange)
+        decoder = Decoder(_day(day, "%Y-%m-%d") or _written_on(file.path), exchange)
         row = 0
         for piece in _pieces(content):
             strange = not row and piece.frames.next_time(0) is None
@@ -84,11 +84,18 @@ class ItchFormat:
                 row = block.stop
 
     def _identify(self, path: Path) -> DataFile:
+        venue = _VENUES[exchange_of(path.name)]
         day = self._options.day or day_of(path.name)
-        if day is None:
-            raise InputError(f"{path}: the name has no date; give it with --date YYYY-MM-DD")
-        content = f"{_VENUES[exchange_of(path.name)]}/{day.isoformat()}/itch"
-        return DataFile(path, content, vocabulary="itch")
+        if day is not None:
+            return DataFile(path, f"{venue}/{day.isoformat()}/itch", vocabulary="itch")
+        # Known by its name, not by a day that the next copy of it may not have.
+        return DataFile(
+            path,
+            f"{venue}/{path.name}/itch",
+            vocabulary="itch",
+            note="the messages hold no date and neither does the name: taken as of "
+            f"{_written_on(path)}, when the file was written; give the day with --date YYYY-MM-DD",
+        )
 
 
 @dataclass(frozen=True)
@@ -174,6 +181,11 @@ def _day(digits: str, order: str) -> date | None:
         return None
     # 01302019 is no day of the year 130.
     return day if 1990 <= day.year <= 2100 else None
+
+
+def _written_on(path: Path) -> date:
+    with reading(path):
+        return datetime.fromtimestamp(path.stat().st_mtime, NEW_YORK).date()
 
 
 def _files(path: Path) -> list[Path]:

@@ -58,6 +58,7 @@ class FileReport:
     status: Literal["loaded", "resumed", "already_loaded"]
     counts: Counts = field(default_factory=Counts)
     stored: dict[str, int] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass
@@ -192,7 +193,9 @@ def _ahead(files: Iterable[Iterator[Built]]) -> Iterator[Callable[[], Built | No
 
 
 def _report(file: DataFile, status: Literal["loaded", "resumed", "already_loaded"]) -> FileReport:
-    return FileReport(str(file.path), file.kind, file.symbol, file.content, status)
+    return FileReport(
+        str(file.path), file.kind, file.symbol, file.content, status, note=file.note
+    )
 
 
 class _Contents:
