@@ -82,7 +82,7 @@ with rules (rule, stage, threshold, unit, description) as (values
     ('bar_outside', 'bars', 0, 'part of the close', 'Open or close outside of low to high.'),
     ('bar_missing', 'bars', 0, 'values', 'Prices or a volume that a bar does not have.'),
     ('bar_no_volume', 'bars', 0, 'bars', 'A bar of trades without volume.'),
-    ('bar_absent_share', 'bars', 0.02, 'part of the feed''s times',
+    ('bar_absent_share', 'bars', 0.001, 'part of the feed''s times',
      'Times of the feed at which an instrument has no bar.'),
 
     ('daily_jump', 'daily', 0.2, 'part of the last close', 'A larger change from day to day.'),

@@ -511,3 +511,32 @@ def test_quality_of_recorded_quotes_is_what_others_counted(
     assert (row["quotes"], row["quotes_in_hours"]) == (quotes, in_hours)
     assert (row["crossed"], row["locked"], row["late"]) == (crossed, locked, 0)
     assert duplicates in (None, row["duplicates"])
+
+
+@pytest.mark.needs_data
+@pytest.mark.slow
+def test_quality_of_recorded_taq_is_what_others_counted(conn, data_folder):
+    """The 44 crossed quotes of the catalog have an offer of zero, which is no offer."""
+    loader.load(conn, "taq", [data_folder / "taq_raw/taq_quotes_raw.csv.gz"])
+    for rule, threshold in (
+        ("session_open_s", 0),
+        ("session_close_s", 86400),
+        ("wide_absolute", 5),
+        ("wide_relative", 0),
+    ):
+        quality.set_rule(conn, rule, threshold, "the whole day, five dollars", {"feed": "taq"})
+    [found] = rows(
+        conn,
+        """select sum(quotes) as quotes, sum(no_bid) as no_bid, sum(no_ask) as no_ask,
+                  sum(crossed) as crossed, sum(duplicates) as duplicates, sum(wide) as wide
+           from market.quality where feed = 'taq'""",
+    )
+    # Of the catalog's 6,163 spreads over five dollars, 17 are from a bid of zero.
+    assert found == {
+        "quotes": 131_401,
+        "no_bid": 52,
+        "no_ask": 79,
+        "crossed": 0,
+        "duplicates": 10_514,
+        "wide": 6_163 - 17,
+    }

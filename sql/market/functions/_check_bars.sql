@@ -39,30 +39,46 @@ as $$
             window w as (partition by b.instrument_id, b.resolution order by b.ts, b.seq)
         ) b
     ),
+    -- What is below all thresholds is left out before the right one is looked up.
+    lowest as materialized (
+        select min((i.rules->>'bar_jump')::double precision) as jump,
+               min((i.rules->>'bar_spike')::double precision) as spike,
+               min((i.rules->>'bar_outside')::double precision) as outside,
+               min((i.rules->>'bar_missing')::double precision) as missing
+        from instruments i
+    ),
     days as (
         select count(distinct b.ts) as days from bars b where b.resolution = '1d'
     ),
     found as (
-        select 'bar_jump' as rule, c.instrument_id, c.ts, c.from_previous as observed from closes c
+        select 'bar_jump' as rule, c.instrument_id, c.ts, c.from_previous as observed
+        from closes c where c.from_previous > (select l.jump from lowest l)
         union all
         select 'bar_spike', c.instrument_id, c.ts, least(c.from_previous, c.from_next)
-        from closes c where c.across < least(c.from_previous, c.from_next)
+        from closes c
+        where c.across < least(c.from_previous, c.from_next)
+            and least(c.from_previous, c.from_next) > (select l.spike from lowest l)
         union all
-        select 'bar_outside', b.instrument_id, b.ts,
-               greatest(b.low - least(b.open, b.close), greatest(b.open, b.close) - b.high)
-                   / nullif(b.close, 0)::double precision
+        select 'bar_outside', b.instrument_id, b.ts, o.part
         from bars b
+        cross join lateral (
+            select greatest(b.low - least(b.open, b.close), greatest(b.open, b.close) - b.high)
+                / nullif(b.close, 0)::double precision as part
+        ) o
+        where o.part > (select l.outside from lowest l)
         union all
-        select 'bar_missing', b.instrument_id, b.ts,
-               num_nulls(b.open, b.high, b.low, b.close, b.volume)
+        select 'bar_missing', b.instrument_id, b.ts, n.missing
         from bars b
+        cross join lateral (
+            select num_nulls(b.open, b.high, b.low, b.close, b.volume) as missing
+        ) n
+        where n.missing > (select l.missing from lowest l)
         union all
         select 'bar_no_volume', b.instrument_id, b.ts, 1 from bars b where b.volume = 0
         union all
         select 'bar_absent_share', b.instrument_id, min(b.ts),
-               1 - count(distinct b.ts)::double precision / d.days
-        from bars b cross join days d
-        where b.resolution = '1d' group by b.instrument_id, d.days
+               1 - count(distinct b.ts)::double precision / (select d.days from days d)
+        from bars b where b.resolution = '1d' group by b.instrument_id
     )
     select f.rule, f.instrument_id, i.symbol, f.ts, f.observed,
            (i.rules->>f.rule)::double precision

@@ -41,9 +41,9 @@ as $$
         select q.feed_id, count(*) as rows, count(*) filter (where q.crossed) as crossed_rows,
                sum(h.seconds) filter (where q.crossed) as crossed_s, sum(h.seconds) as seconds
         from quotes q
-        cross join rule r
         cross join lateral (
-            select extract(epoch from least(coalesce(q.next_ts, p_to) - q.ts, r.silent))
+            select extract(epoch from least(
+                coalesce(q.next_ts, p_to) - q.ts, (select r.silent from rule r)))
                 ::double precision as seconds
         ) h
         group by q.feed_id
@@ -61,8 +61,7 @@ as $$
                row_number() over (
                    partition by s.feed_id order by s.to_ts - s.from_ts desc, s.from_ts) as place
         from silences s
-        cross join rule r
-        where s.to_ts - s.from_ts > r.silent and exists (
+        where s.to_ts - s.from_ts > (select r.silent from rule r) and exists (
             select from market._quotes o
             where o.instrument_id = p_instrument_id and o.ts > s.from_ts and o.ts < s.to_ts
                 and o.feed_id in (select f.feed_id from feeds f where f.feed_id <> s.feed_id)
@@ -77,7 +76,7 @@ as $$
     )
     select f.feed, coalesce(h.rows, 0), coalesce(h.crossed_rows, 0),
            coalesce(h.crossed_s, 0) / nullif(h.seconds, 0),
-           coalesce(l.seconds, 0) / extract(epoch from p_to - p_from)::double precision,
+           coalesce(l.seconds, 0) / nullif(extract(epoch from p_to - p_from), 0)::double precision,
            coalesce(l.stretches, '{"stretches": 0, "longest": []}')
     from feeds f
     left join held h on h.feed_id = f.feed_id

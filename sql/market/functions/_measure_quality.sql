@@ -13,6 +13,8 @@ returns setof market.quality_days
 language plpgsql
 stable
 security definer
+-- Nothing is to be measured before a reader's conditions are met.
+cost 1000000
 set search_path = pg_catalog, pg_temp
 -- Chunks are excluded by the day itself.
 set plan_cache_mode = force_custom_plan

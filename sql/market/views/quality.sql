@@ -1,7 +1,7 @@
 -- Quality per feed and day. Name a day, or a feed and a day.
 create or replace view market.quality as
 with parts as (
-    select q.feed_id, q.day, 1 as instruments, q.rows, q.quotes, q.trades, q.book_events,
+    select q.feed_id, q.feed, q.day, 1 as instruments, q.rows, q.quotes, q.trades, q.book_events,
            q.duplicates, q.suspicious, q.cancelled, q.late, q.quotes_in_hours, q.no_bid, q.no_ask,
            q.locked, q.crossed, q.wide, q.max_spread, q.trades_in_hours, q.outside, q.jumps,
            q.max_jump, q.stale, q.max_silence_s, q.latency_count, q.latencies, q.latency_max_s,
@@ -9,12 +9,13 @@ with parts as (
            0::bigint as missing, null::text as reason, 0::bigint as quarantined
     from market.quality_by_instrument q
     union all
-    select s.feed_id, s.day, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, 0, 0, 0, null,
+    select s.feed_id, f.feed, s.day, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, 0, 0, 0, null,
            0, null, 0, null, null, null, null, s.gaps_open, s.gaps_filled, s.missing, s.reason,
            s.quarantined
     from market._quality_losses s
+    join ops.feeds f on f.feed_id = s.feed_id
 )
-select p.day, f.feed, p.feed_id, sum(p.instruments) as instruments,
+select p.day, p.feed, p.feed_id, sum(p.instruments) as instruments,
        sum(p.rows)::bigint as rows, sum(p.quotes)::bigint as quotes,
        sum(p.trades)::bigint as trades, sum(p.book_events)::bigint as book_events,
        sum(p.duplicates)::bigint as duplicates, sum(p.suspicious)::bigint as suspicious,
@@ -37,8 +38,7 @@ select p.day, f.feed, p.feed_id, sum(p.instruments) as instruments,
        max(p.latency_max_s) as latency_max_s,
        min(p.first_ts) as first_ts, max(p.last_ts) as last_ts
 from parts p
-join ops.feeds f on f.feed_id = p.feed_id
-group by p.day, p.feed_id, f.feed;
+group by p.day, p.feed_id, p.feed;
 comment on view market.quality is
     'Quality per feed and day of New York: rows, duplicates (kept), locked, crossed, wide, outside, stale, late, gaps, quarantined, latency. market.quality_by_instrument has the instruments. Name a day.';
 comment on column market.quality.missing is 'Sequence numbers of gaps that nothing has filled.';

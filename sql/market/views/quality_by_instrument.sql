@@ -1,24 +1,28 @@
 -- Quality per feed, instrument and day: what was measured, and days that changed since, measured as
--- they are read. Name a day (or a feed and a day): then only its ticks are looked at, if any.
+-- they are read. Name a day, feed or symbol: then only its ticks are looked at, if any.
 create or replace view market.quality_by_instrument as
 with changed as (
-    select distinct c.feed_id, c.day, i.instrument_id
+    select distinct c.feed_id, f.feed, c.day, i.instrument_id, i.symbol
     from market.quality_changes c
-    cross join lateral unnest(c.instrument_ids) i (instrument_id)
+    join ops.feeds f on f.feed_id = c.feed_id
+    join ref.instruments i on i.instrument_id = any (c.instrument_ids)
 ),
 measured as (
-    select d.* from market.quality_days d
+    select f.feed, i.symbol, d.*
+    from market.quality_days d
+    join ops.feeds f on f.feed_id = d.feed_id
+    join ref.instruments i on i.instrument_id = d.instrument_id
     where not exists (
         select from market.quality_changes c
         where c.feed_id = d.feed_id and c.day = d.day and d.instrument_id = any (c.instrument_ids))
     union all
-    select m.*
+    select c.feed, c.symbol, m.*
     from changed c
     -- The equalities take the reader's conditions down to what is measured.
     join lateral market._measure_quality(c.feed_id, c.instrument_id, c.day) m
         on m.feed_id = c.feed_id and m.instrument_id = c.instrument_id and m.day = c.day
 )
-select d.day, f.feed, i.symbol, d.feed_id, d.instrument_id,
+select d.day, d.feed, d.symbol, d.feed_id, d.instrument_id,
        d.quotes + d.trades + d.book_events as rows,
        d.quotes, d.trades, d.book_events,
        d.duplicate_quotes, d.duplicate_trades, d.duplicate_quotes + d.duplicate_trades as duplicates,
@@ -35,8 +39,6 @@ select d.day, f.feed, i.symbol, d.feed_id, d.instrument_id,
        market._latency_quantile(array[d.latencies], 0.99) as latency_p99_s,
        d.latency_max_s, d.latencies, d.first_ts, d.last_ts, d.measured_at
 from measured d
-join ops.feeds f on f.feed_id = d.feed_id
-join ref.instruments i on i.instrument_id = d.instrument_id
 left join lateral (
     -- The silence after the last tick: up to the close, or to what the feed has of other instruments.
     select greatest(d.last_ts, d.session_open) as since,

@@ -1,0 +1,99 @@
+"""tsdb-trader load news: once and only once, scored, nothing lost."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+from factories import add_instrument
+from tsdb_trader.feeds import loader, news, sentiment
+from tsdb_trader.feeds.base import Options
+from tsdb_trader.feeds.store import Counts
+
+LINES = [
+    {"time": "2014-05-01T12:30:00.5Z", "title": "IBM profit soars", "symbols": ["IBM"], "id": 1},
+    "no object",
+    {"time": "2014-05-01T12:31:00Z", "title": "IBM warns of terrible losses", "symbols": "IBM,X"},
+    {"time": "2014-05-01T12:30:00.5Z", "title": "IBM profit soars", "symbols": ["IBM"], "id": 1},
+]
+
+
+def write(folder: Path, lines: list[object], name: str = "wire.jsonl.gz") -> Path:
+    path = folder / name
+    path.write_bytes(gzip.compress("\n".join(json.dumps(line) for line in lines).encode()))
+    return path
+
+
+def test_load_news_stores_headlines_with_scores_and_quarantines_the_rest(conn, tmp_path):
+    instrument = add_instrument(conn, "IBM")
+    path = write(tmp_path, LINES)
+    report = loader.load(conn, "news", [path])
+    assert report.total() == Counts(4, 3, 1)
+    assert report.total("news") == Counts(3, 3, 0)
+    library = SentimentIntensityAnalyzer()
+    expected = [
+        (
+            line["title"],
+            [instrument],
+            Decimal(str(library.polarity_scores(line["title"])["compound"])),
+            *("vader", "3.3.2", flags),
+        )
+        for line, flags in ((LINES[0], 0), (LINES[2], 0), (LINES[3], 8))
+    ]
+    assert (
+        conn.execute(
+            """select headline, instrument_ids, sentiment, model, model_version, flags
+               from market.news order by seq"""
+        ).fetchall()
+        == expected
+    )
+    assert conn.execute("select position, reason, raw from market.quarantine").fetchall() == [
+        (1, "malformed", '"no object"')
+    ]
+    assert loader.load(conn, "news", [path]).already_loaded == 1
+    assert conn.execute("select count(*) from market.news").fetchone() == (3,)
+
+
+def test_load_news_resumes_after_a_block(conn, tmp_path, monkeypatch):
+    monkeypatch.setattr(news, "BLOCK_LINES", 2)
+    path = write(tmp_path, LINES * 5)
+
+    class Stop(loader.Silent):
+        def rows(self, done: int) -> None:
+            if done >= 6:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loader.load(conn, "news", [path], progress=Stop())
+    assert conn.execute("select count(*) from market.news").fetchone() < (15,)
+    [file] = loader.load(conn, "news", [path]).files
+    assert file.status == "resumed"
+    assert conn.execute("select count(*), count(distinct seq) from market.news").fetchone() == (
+        *(15, 15),
+    )
+
+
+def test_load_news_without_sentiment_is_scored_later(conn, tmp_path):
+    mapping = tmp_path / "map.toml"
+    mapping.write_text('sentiment = "none"\ntime = "time"\n[columns]\nheadline = "title"\n')
+    loader.load(conn, "news", [write(tmp_path, LINES)], options=Options(mapping=mapping))
+    assert conn.execute("select count(*), count(sentiment) from market.news").fetchone() == (3, 0)
+    assert sentiment.score_stored(conn) == 3
+    assert sentiment.score_stored(conn) == 0
+    assert conn.execute(
+        "select count(*), count(distinct sentiment), bool_or(at_load) from market.news_sentiment"
+    ).fetchone() == (3, 2, False)
+
+
+def test_load_news_of_many_pages_is_scored_page_by_page(conn, tmp_path, monkeypatch):
+    monkeypatch.setattr(sentiment, "SCORED_AT_ONCE", 4)
+    lines = [LINES[0] | {"id": i} for i in range(10)]
+    loader.load(conn, "news", [write(tmp_path, lines)])
+    model = sentiment.Model("length", "1", lambda text: Decimal(len(text)) / 100)
+    assert sentiment.score_stored(conn, model) == 10
+    assert sentiment.score_stored(conn) == 0
