@@ -232,7 +232,6 @@ def test_venue_without_numbers_is_numbered_by_us() -> None:
         ({"t272": "20300101"}, "absurd_time"),
         ({"t279": "7"}, "malformed"),
         ({"t269": "4"}, "malformed"),
-        ({"t278": "nobody", "t270": "98.00"}, "unknown_order"),
     ],
 )
 def test_update_that_cannot_be_right_is_quarantined_with_its_text(
@@ -276,6 +275,29 @@ def test_message_that_says_nothing_usable_is_a_rejected_row_of_the_session(
     (block,) = line.read(message)[SESSION]
     assert (block.start, block.stop) == (5, 6)
     assert [(r.position, r.reason) for r in block.rejected] == [(5, reason)]
+
+
+def test_change_of_a_line_that_is_not_there_is_quarantined() -> None:
+    line = Line(depth=0)
+    found = line.read(full(1), change(entry("1", "0", "98.00", "1", 2, t278="nobody")))
+    (block,) = found[CONTENT]
+    assert [(r.position, r.reason) for r in block.rejected] == [(2, "unknown_order")]
+
+
+def test_levels_without_names_are_found_by_their_price() -> None:
+    line = Line(depth=0, store=["book_events", "quotes"])
+    nameless = {"t278": None}
+    found = line.read(
+        full(1).replace("37=0\x01", "").replace("37=1\x01", ""),
+        change(entry("0", "0", "99.00", "1", 2, **nameless)),
+        change(entry("2", "0", "100.00", None, 3, **nameless)),
+        change(entry("1", "0", "99.00", "4", 4, **nameless)),
+    )
+    assert [row[:3] for row in quotes(found)] == [
+        (1, 1_000_000, 5),
+        (3, 990_000, 1),
+        (4, 990_000, 4),
+    ]
 
 
 def test_broken_trade_is_a_correction_and_a_changed_one_is_refused() -> None:

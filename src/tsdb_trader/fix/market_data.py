@@ -340,7 +340,8 @@ class FixMarketDataStream:
         return blocks
 
     def _storing(self) -> Storing:
-        return Storing(self._kinds, self._target, self.definition, self.rules)
+        best_only = self._depth == 1
+        return Storing(self._kinds, best_only, self._target, self.definition, self.rules)
 
     def _running(self) -> Engine:
         if self._engine is None:

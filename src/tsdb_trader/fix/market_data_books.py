@@ -60,9 +60,10 @@ class Received:
 
 @dataclass(frozen=True)
 class Storing:
-    """What becomes of the updates of a feed."""
+    """What becomes of the updates of a feed; `best_only`: each side of its books is one line."""
 
     kinds: frozenset[Kind]
+    best_only: bool
     exchange: str
     scales: Definition
     rules: Rules
@@ -126,7 +127,7 @@ class Book:
         self._release(row - 1)
         trades = self._held.pop(row, None)
         self._lines = {
-            _name(entry): Line(entry.kind, entry.price, entry.size)
+            self._name(entry): Line(entry.kind, entry.price, entry.size)
             for entry in entries
             if entry.kind in _SIDES
         }
@@ -276,12 +277,16 @@ class Book:
                 del lines[name]
         return lines
 
-    @staticmethod
-    def _find(lines: dict[str, Line], entry: Entry) -> str:
-        """Return the name of the line that an entry is about."""
-        if entry.name and (entry.name in lines or entry.action == NEW):
-            return entry.name
-        return _level(entry) if not entry.name or _level(entry) in lines else entry.name
+    def _name(self, entry: Entry) -> str:
+        """Return the name of a new line."""
+        return entry.kind if self._storing.best_only else entry.name or _level(entry)
+
+    def _find(self, lines: dict[str, Line], entry: Entry) -> str:
+        """Return the name of the line that an entry is about; one without a name means a price."""
+        name = self._name(entry)
+        if name not in lines and entry.action != NEW and _level(entry) in lines:
+            return _level(entry)
+        return name
 
     def _trades(self, row: int, received: Received, entries: Iterable[Entry]) -> list[Tick]:
         if "trades" not in self._storing.kinds:
@@ -368,10 +373,6 @@ _EPOCH_1970 = -946_684_800_000_000
 
 def _level(entry: Entry) -> str:
     return f"{entry.kind}@{entry.price}"
-
-
-def _name(entry: Entry) -> str:
-    return entry.name or _level(entry)
 
 
 def _number(name: str) -> int:
