@@ -36,6 +36,9 @@ TIERS: tuple[frozenset[str], ...] = (
 CONFINED: dict[str, tuple[str, ...]] = {
     "quickfix": ("fix", "venue"),
     "apscheduler": ("workers.scheduler",),
+    "confluent_kafka": ("feeds.kafka",),
+    "websockets": ("feeds.websocket",),
+    "zmq": ("feeds.zeromq",),
     "vaderSentiment": ("feeds.sentiment",),
     "exchange_calendars": ("refdata.calendars",),
 }

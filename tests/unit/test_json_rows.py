@@ -458,3 +458,11 @@ def test_price_is_exactly_what_the_message_says(price: Decimal) -> None:
         assert block.ticks[0].numbers["price"].tolist() == [int(exact)]
     else:
         assert len(block.rejected) == 1
+
+
+def test_sequence_new_numbering_that_begins_in_an_old_gap_is_found_out() -> None:
+    reader = rows(sequence="n")
+    numbered(1, 2, 5, 6, 7, 8, reader=reader)
+    reader.sequence.reconnected()
+    block = numbered(4, 5, 6, reader=reader, price="1.7")
+    assert (block.stop, block.rejected, reader.sequence.last) == (3, [], 6)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -451,7 +454,6 @@ def test_live_session_trades_a_stream_exactly_as_a_replay(conn, run, script) -> 
     )
     conn.execute("select signal.bind_pairs(%s)", (live,))
     run()
-    done = threading.Event()
     for first in range(0, len(ticks), 7):
         script.put(quotes(first, ticks[first : first + 7]))
     # Something after the end, so that the last interval is over.
@@ -459,7 +461,6 @@ def test_live_session_trades_a_stream_exactly_as_a_replay(conn, run, script) -> 
     eventually(lambda: len(stored(conn)) == len(ticks) + 1)
     while one(conn, "select ops.consume_batch(%s)", live) is not None:
         pass
-    assert done.is_set() is False
     assert conn.execute("select * from backtest.parity(%s)", (live,)).fetchall() == []
     replay = one(
         conn,
@@ -513,3 +514,66 @@ def test_feed_administration_is_for_operators_and_workers(conn, connect_as) -> N
             connect_as(role).execute("select ops.add_feed('t', 'scripted')")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connect_as(role).execute("select ops.configure_feed('s', '{}')")
+
+
+# Command line -------------------------------------------------------------------------------
+
+
+def cli(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tsdb_trader", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"TSDB_TRADER_DATABASE_URL": url, "COLUMNS": "250"},
+    )
+
+
+def test_feed_commands_add_stop_and_show(conn, database, tmp_path) -> None:
+    file = tmp_path / "feed.toml"
+    file.write_text('servers = "k:9092"\ntopics = ["t"]\n')
+    added = cli(
+        database,
+        "feed",
+        "add",
+        "k",
+        "kafka",
+        "--config",
+        str(file),
+        "--set",
+        "quiet_s=2",
+        "--set",
+        "start=latest",
+    )
+    assert (added.returncode, added.stderr) == (0, "")
+    assert one(
+        conn, "select configuration from ops.feeds where feed = 'k' and kind = 'stream'"
+    ) == {
+        "servers": "k:9092",
+        "topics": ["t"],
+        "quiet_s": 2,
+        "start": "latest",
+    }
+    assert cli(database, "feed", "stop", "k").returncode == 0
+    assert one(conn, "select status from ops.feeds where feed = 'k'") == "inactive"
+    shown = cli(database, "status")
+    assert "k (kafka)" in shown.stdout
+    (feed,) = json.loads(cli(database, "status", "--json").stdout)["feeds"]
+    assert (feed["feed"], feed["state"], feed["rows_stored"]) == ("k", "stopped", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("add", "k", "morse"), "no stream is of format 'morse': use one of"),
+        (("add", "k", "kafka", "--config", "/none"), "/none: cannot be read"),
+        (("add", "k", "kafka", "--set", "x"), "--set x: write it like key=value"),
+        (("start", "none"), 'stream "none" does not exist'),
+    ],
+)
+def test_feed_commands_refuse_in_one_line(database, arguments: tuple[str, ...], says: str) -> None:
+    done = cli(database, "feed", *arguments)
+    assert done.returncode == 5
+    assert done.stderr.startswith("error: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -39,6 +39,7 @@ class Sequence:
     replays: bool = False
     restarts: int = 0
     _connected: bool = False
+    _began_low: bool = False
     _resumed_at: int = -1
     _open: list[Gap] = field(default_factory=list)
     _seen: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
@@ -54,6 +55,8 @@ class Sequence:
         Appends to `gaps` and `filled` what it means for them.
         """
         first, self._connected = not self._connected, True
+        if first:
+            self._began_low = self.last is not None and seq <= self.last
         digest = hashlib.blake2b(raw, digest_size=16).digest()
         if self.last is None or seq == self.last + 1:
             self.last = seq
@@ -66,7 +69,8 @@ class Sequence:
             self._split(gap, seq)
         elif self._seen.get(seq) == digest or (self.replays and seq <= self._resumed_at):
             return "duplicate"
-        elif first and not self.replays:
+        elif self._began_low and not self.replays:
+            self._began_low = False
             self.last, self._open = seq, []
             self._seen.clear()
             self.restarts += 1

@@ -12,7 +12,6 @@ import random
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +30,7 @@ from tsdb_trader.errors import (
 )
 from tsdb_trader.feeds.base import Rules, Stream
 from tsdb_trader.feeds.stream_registry import Ruled, Sequenced, make_stream
+from tsdb_trader.workers.feeds_alerts import OFFLINE_S, Retry, one_line, raise_alert
 from tsdb_trader.workers.feeds_backlog import Backlog, RunOptions
 from tsdb_trader.workers.leases import Lease
 from tsdb_trader.workers.loop import backoff
@@ -42,34 +42,12 @@ _TICK_S = 0.1
 _BEAT_S = 1.0
 _STANDBY_S = 1.0
 _STABLE_S = 5.0
-_OFFLINE_S = 30.0
 # What a person has to mend is tried again this often, in case it was mended elsewhere.
 _FAILED_S = 30.0
 
 
-@dataclass
-class _Retry:
-    """When something that failed is due again."""
-
-    at: float = 0.0
-    failures: int = 0
-
-    def put_off(self, now: float, delay: float) -> float:
-        self.failures += 1
-        self.at = now + delay
-        return round(delay, 3)
-
-
 class FeedRun:
-    """Runs one feed until told to stop.
-
-    Parameters
-    ----------
-    owner
-        Who holds the lease, by default this process.
-    make
-        Makes the stream from format and configuration.
-    """
+    """Runs one feed until told to stop; parameters as of `FeedsWorker`."""
 
     def __init__(
         self,
@@ -93,9 +71,11 @@ class FeedRun:
         self._lease_at = 0.0
         self._conn: Connection | None = None
         self._stream: Stream | None = None
+        # Closed, to be opened again: it remembers what it has seen.
+        self._closed: Stream | None = None
         self._options = RunOptions()
         self._backlog = Backlog(feed)
-        self._source, self._database = _Retry(), _Retry()
+        self._source, self._database = Retry(), Retry()
         self._state, self._error = "starting", ""
         self._alerts: list[tuple[str, str]] = []
         self._alarmed = True
@@ -163,7 +143,8 @@ class FeedRun:
         try:
             self._options, configuration = RunOptions.split(self.feed.configuration)
             self._backlog.set_options(self._options)
-            stream = self._make(self.feed.format, configuration)
+            stream = self._closed or self._make(self.feed.format, configuration)
+            self._closed = None
             if isinstance(stream, Ruled):
                 stream.rules = rules
             if isinstance(stream, Sequenced):
@@ -203,14 +184,17 @@ class FeedRun:
 
     def _lost_source(self, error: Exception) -> None:
         """Close the stream, say what is wrong, and put the next attempt off."""
+        stream = self._stream
         self._close_stream()
+        # What failed in another way is in a state that nobody knows.
+        self._closed = stream if isinstance(error, OSError) else None
         now = self._clock.monotonic()
-        self._error = f"{type(error).__name__}: {_one_line(error)}"
+        self._error = f"{type(error).__name__}: {one_line(error)}"
         if isinstance(error, OSError):
             self._state = "connecting"
             delay = self._source.put_off(now, backoff(self._source.failures, self._rng))
             self._log.warning("source lost", action="reconnect", delay=delay, error=self._error)
-            if now - self._online_at > _OFFLINE_S:
+            if now - self._online_at > OFFLINE_S:
                 self._alerts.append(("offline", self._error))
             return
         self._state = "failed"
@@ -277,12 +261,12 @@ class FeedRun:
             action="reconnect",
             delay=delay,
             waiting=self._backlog.rows,
-            error=_one_line(error),
+            error=one_line(error),
         )
 
     def _refused(self, error: Exception) -> None:
         """Keep rows that the database does not take, until a person has looked."""
-        self._error = f"{type(error).__name__}: {_one_line(error)}"
+        self._error = f"{type(error).__name__}: {one_line(error)}"
         self._state = "failed"
         self._alarmed = True
         self._alerts.append(("failed", self._error))
@@ -341,8 +325,10 @@ class FeedRun:
     def _tell(self, conn: Connection) -> None:
         """Raise and resolve alerts, and beat when it is time."""
         while self._alerts:
-            self._raise(conn, *self._alerts[0])
+            kind, error = self._alerts[0]
+            raise_alert(conn, self.feed, kind, error)
             self._alerts.pop(0)
+            self._alarmed = True
         # Connected, and the first read did not fail.
         if self._alarmed and self._state == "running" and self._online_at > self._opened_at:
             feeds.resolve_alerts(conn, self.feed.feed)
@@ -353,20 +339,6 @@ class FeedRun:
         if now >= self._beat_at + _BEAT_S:
             self._beat_at = now
             self._beat(conn, self._state)
-
-    def _raise(self, conn: Connection, kind: str, error: str) -> None:
-        name = self.feed.feed
-        detail = {"feed": name, "format": self.feed.format, "pid": os.getpid()}
-        if kind == "offline":
-            text = f"feed {name} has not reached its source for {_OFFLINE_S:.0f} s: {error}"
-            ops.raise_alert(conn, "feed_offline", "critical", text, detail)
-            self._alarmed = True
-        elif kind == "failed":
-            text = f"feed {name} cannot run: {error}"
-            ops.raise_alert(conn, "feed_failed", "critical", text, detail)
-        else:
-            text = f"feed {name} met something unforeseen: {error}"
-            ops.raise_alert(conn, "feed_error", "critical", text, detail)
 
     def _beat(self, conn: Connection, status: str) -> None:
         ops.beat(
@@ -415,12 +387,8 @@ class FeedRun:
                 self._beat(self._conn, "stopped")
                 self._lease.release(self._conn)
         except (psycopg.Error, TraderError) as error:
-            self._log.warning("could not say goodbye", error=_one_line(error))
+            self._log.warning("could not say goodbye", error=one_line(error))
         finally:
             self._close_stream()
             if self._conn is not None:
                 self._conn.close()
-
-
-def _one_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]
