@@ -358,6 +358,9 @@ class DataFile:
         Which rows of ref.trade_conditions explain the conditions of its trades.
     note
         What the user should know about how the file is read.
+    by_name
+        Nothing but the file's name, up to the first slash of `content`, tells it from others of
+        its kind: the same bytes by another name are the same file.
     """
 
     path: Path
@@ -367,6 +370,12 @@ class DataFile:
     definition: Definition = field(default_factory=Definition)
     vocabulary: str = ""
     note: str = ""
+    by_name: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What the same bytes must share to be the same file."""
+        return self.content.partition("/")[2] if self.by_name else self.content
 
 
 @dataclass(frozen=True)

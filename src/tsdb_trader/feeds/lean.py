@@ -78,7 +78,7 @@ class LeanFormat:
         if archive.resolution:
             mapping = lean_mappings.bars(archive.what, archive.resolution)
             content = f"{symbol}/{day.isoformat()}/{archive.resolution}/{archive.what}"
-            file = DataFile(path, content, "bars", symbol)
+            file = DataFile(path, content, "bars", symbol, Definition(as_of=day.isoformat()))
             self._mappings[file] = lean_mappings.on(mapping, day)
         elif archive.currencies:
             mapping = lean_mappings.currency_ticks(archive.broker, symbol)
@@ -88,7 +88,8 @@ class LeanFormat:
         else:
             kind: Kind = "quotes" if archive.what == "quote" else "trades"
             content = f"{symbol}/{day.isoformat()}/{kind}"
-            file = DataFile(path, content, kind, symbol, Definition(), vocabulary="algoseek")
+            definition = Definition(as_of=day.isoformat())
+            file = DataFile(path, content, kind, symbol, definition, vocabulary="algoseek")
         return file
 
     def open(self, file: DataFile) -> BinaryIO:
