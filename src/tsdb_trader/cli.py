@@ -44,6 +44,7 @@ _COMMANDS = {
     "calibrate": _entry("calibrate", "calibrate", "Calibrate the pairs strategy."),
     "backtest": _entry("backtest", "backtest", "Backtest a strategy with one query."),
     "parity": _entry("calibrate", "parity", "Compare a session's signals with recomputed ones."),
+    "news": _entry("news", "app", "Scores and symbols of stored headlines."),
     "ref": _entry("reference", "app", "Reference data: calendars, symbols, corporate actions."),
     "session": _entry("session", "app", "Open, close and list sessions."),
     "feed": _entry("feed", "app", "Add, start and stop streams of market data."),

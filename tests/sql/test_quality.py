@@ -482,6 +482,15 @@ def test_watch_stream_alert_is_resolved_when_the_days_are_right_again(conn):
     assert alerts(conn) == [("warning", "f", "crossed_share", True)]
 
 
+def test_watch_measures_nothing_itself(conn):
+    store(conn, [quote(0, 1000300, 1000200)], stream=True)
+    assert quality.watch(conn, after(60)) == 0
+    quality.refresh(conn)
+    store(conn, [quote(i) for i in range(1, 200)], stream=True)
+    assert quality.check(conn, "f", OPEN, after(1)) == []
+    assert quality.watch(conn, after(60)) == 1
+
+
 def test_watch_runs_as_a_scheduled_job(conn, database):
     store(conn, [quote(0, 1000300, 1000200)])
     [job] = [job for job in JOBS if job.name == "check_quality"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -56,6 +59,8 @@ def test_load_news_stores_headlines_with_scores_and_quarantines_the_rest(conn, t
         (1, "malformed", '"no object"')
     ]
     assert loader.load(conn, "news", [path]).already_loaded == 1
+    renamed = path.rename(tmp_path / "renamed.jsonl.gz")
+    assert loader.load(conn, "news", [renamed]).already_loaded == 1
     assert conn.execute("select count(*) from market.news").fetchone() == (3,)
 
 
@@ -97,3 +102,26 @@ def test_load_news_of_many_pages_is_scored_page_by_page(conn, tmp_path, monkeypa
     model = sentiment.Model("length", "1", lambda text: Decimal(len(text)) / 100)
     assert sentiment.score_stored(conn, model) == 10
     assert sentiment.score_stored(conn) == 0
+
+
+def test_news_command_scores_and_resolves(database, conn, tmp_path):
+    mapping = tmp_path / "map.toml"
+    mapping.write_text(
+        'sentiment = "none"\ntime = "time"\n[columns]\nheadline = "title"\nsymbols = "symbols"\n'
+    )
+    loader.load(conn, "news", [write(tmp_path, LINES)], options=Options(mapping=mapping))
+    add_instrument(conn, "X")
+
+    def command(*arguments: str) -> dict[str, object]:
+        done = subprocess.run(
+            [sys.executable, "-m", "tsdb_trader", "news", *arguments, "--json"],
+            env={**os.environ, "TSDB_TRADER_DATABASE_URL": database},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout)
+
+    assert command("score") == {"model": "vader", "version": "3.3.2", "scored": 3}
+    assert command("score")["scored"] == 0
+    assert command("resolve") == {"resolved": 1}

@@ -1,9 +1,10 @@
 -- What goes beyond its threshold in a feed's data on the days from p_from up to p_to: rules of the
 -- stages check (ticks, per instrument and day; losses, per day) and bars (daily and other bars of a
 -- vendor, each). observed and threshold are in the rule's unit; ts is where it was seen, or the
--- day's beginning. Reads what is measured already: cheap. Errors: TT002 unknown feed, TT001 no days.
+-- day's beginning. Days that changed since they were measured are measured anew; with p_measured they
+-- are taken as they were. Errors: TT002 unknown feed, TT001 no days.
 create or replace function market.check_quality(
-    p_feed text, p_from timestamptz, p_to timestamptz
+    p_feed text, p_from timestamptz, p_to timestamptz, p_measured boolean default false
 )
 returns table (
     rule text,
@@ -30,7 +31,7 @@ begin
     select c.rule, q.instrument_id, q.symbol,
            coalesce(c.ts, q.day::timestamp at time zone 'America/New_York'),
            c.observed, (t.rules->>c.rule)::double precision
-    from market.quality_by_instrument q
+    from market._quality_by_instrument q
     cross join lateral (select market._quality_thresholds(p_feed, q.symbol) as rules) t
     cross join lateral (values
         ('crossed_share', q.crossed::double precision / nullif(q.quotes_in_hours, 0),
@@ -46,7 +47,8 @@ begin
         ('silence_s', q.max_silence_s, q.max_silence_from),
         ('latency_p99_s', q.latency_p99_s, null)
     ) c (rule, observed, ts)
-    where q.feed_id = v_feed_id and q.day >= market._quality_day(p_from)
+    where q.state <> case when p_measured then 'fresh' else 'outdated' end
+        and q.feed_id = v_feed_id and q.day >= market._quality_day(p_from)
         and q.day <= market._quality_day(p_to - interval '1 microsecond')
         and c.observed > (t.rules->>c.rule)::double precision
     union all
@@ -64,7 +66,7 @@ begin
     order by 4, 3, 1;
 end
 $$;
-comment on function market.check_quality(text, timestamptz, timestamptz) is
+comment on function market.check_quality(text, timestamptz, timestamptz, boolean) is
     'What goes beyond the thresholds of the quality rules in a feed: rule, instrument, where, observed, threshold.';
-grant execute on function market.check_quality(text, timestamptz, timestamptz)
+grant execute on function market.check_quality(text, timestamptz, timestamptz, boolean)
     to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;

@@ -29,7 +29,7 @@ begin
             select c.*
             from market.check_quality(
                 v_feed.feed, v_feed.from_day::timestamp at time zone 'America/New_York',
-                (v_feed.to_day + 1)::timestamp at time zone 'America/New_York') c
+                (v_feed.to_day + 1)::timestamp at time zone 'America/New_York', true) c
         ),
         broken as materialized (
             select c.rule,

@@ -1,55 +1,14 @@
 -- Quality per feed, instrument and day: what was measured, and days that changed since, measured as
 -- they are read. Name a day, feed or symbol: then only its ticks are looked at, if any.
 create or replace view market.quality_by_instrument as
-with changed as (
-    select distinct c.feed_id, f.feed, c.day, i.instrument_id, i.symbol
-    from market.quality_changes c
-    join ops.feeds f on f.feed_id = c.feed_id
-    join ref.instruments i on i.instrument_id = any (c.instrument_ids)
-),
-measured as (
-    select f.feed, i.symbol, d.*
-    from market.quality_days d
-    join ops.feeds f on f.feed_id = d.feed_id
-    join ref.instruments i on i.instrument_id = d.instrument_id
-    where not exists (
-        select from market.quality_changes c
-        where c.feed_id = d.feed_id and c.day = d.day and d.instrument_id = any (c.instrument_ids))
-    union all
-    select c.feed, c.symbol, m.*
-    from changed c
-    -- The equalities take the reader's conditions down to what is measured.
-    join lateral market._measure_quality(c.feed_id, c.instrument_id, c.day) m
-        on m.feed_id = c.feed_id and m.instrument_id = c.instrument_id and m.day = c.day
-)
-select d.day, d.feed, d.symbol, d.feed_id, d.instrument_id,
-       d.quotes + d.trades + d.book_events as rows,
-       d.quotes, d.trades, d.book_events,
-       d.duplicate_quotes, d.duplicate_trades, d.duplicate_quotes + d.duplicate_trades as duplicates,
-       d.suspicious, d.cancelled, d.late,
-       d.quotes_in_hours, d.no_bid, d.no_ask,
-       d.locked, d.crossed, d.wide, d.max_spread,
-       d.trades_in_hours, d.outside, d.jumps, d.max_jump, d.max_jump_ts,
-       d.stale + coalesce(e.seconds > d.stale_s, false)::integer as stale,
-       greatest(d.max_silence_s, e.seconds) as max_silence_s,
-       case when e.seconds > d.max_silence_s then e.since else d.max_silence_from end
-           as max_silence_from,
-       d.latency_count,
-       market._latency_quantile(array[d.latencies], 0.5) as latency_p50_s,
-       market._latency_quantile(array[d.latencies], 0.99) as latency_p99_s,
-       d.latency_max_s, d.latencies, d.first_ts, d.last_ts, d.measured_at
-from measured d
-left join lateral (
-    -- The silence after the last tick: up to the close, or to what the feed has of other instruments.
-    select greatest(d.last_ts, d.session_open) as since,
-           coalesce(extract(epoch from least(d.session_close, s.last_ts)
-               - greatest(d.last_ts, d.session_open)), 0)::double precision as seconds
-    from (
-        select s.last_ts from market.sources s
-        where s.feed_id = d.feed_id and s.last_ts is not null
-        order by s.last_ts desc limit 1
-    ) s
-) e on true;
+select q.day, q.feed, q.symbol, q.feed_id, q.instrument_id, q.rows, q.quotes, q.trades,
+       q.book_events, q.duplicate_quotes, q.duplicate_trades, q.duplicates, q.suspicious,
+       q.cancelled, q.late, q.quotes_in_hours, q.no_bid, q.no_ask, q.locked, q.crossed, q.wide,
+       q.max_spread, q.trades_in_hours, q.outside, q.jumps, q.max_jump, q.max_jump_ts, q.stale,
+       q.max_silence_s, q.max_silence_from, q.latency_count, q.latency_p50_s, q.latency_p99_s,
+       q.latency_max_s, q.latencies, q.first_ts, q.last_ts, q.measured_at
+from market._quality_by_instrument q
+where q.state <> 'outdated';
 comment on view market.quality_by_instrument is
     'Quality per feed, instrument and day of New York. Quotes, trades and silences are judged in the session''s hours; thresholds: market.quality_rules. Name a day.';
 comment on column market.quality_by_instrument.late is 'Ticks that came after a later one of their source.';

@@ -84,7 +84,10 @@ class NewsFormat:
         InputError
             A path cannot be read, or a folder has none.
         """
-        return [DataFile(path, path.name) for path in find_files(paths, SUFFIXES, "JSON lines")]
+        return [
+            DataFile(path, f"{path.name}/news", by_name=True)
+            for path in find_files(paths, SUFFIXES, "JSON lines")
+        ]
 
     def open(self, file: DataFile) -> BinaryIO:
         """Return the lines, unpacked."""
