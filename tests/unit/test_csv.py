@@ -331,7 +331,7 @@ def test_csv_any_bytes_are_stored_rejected_or_refused(mapped, pieces, block_rows
 @pytest.mark.long
 @given(st.lists(anything, max_size=12), st.integers(1, 5))
 @pytest.mark.timeout(3600)
-@settings(max_examples=60_000, deadline=None)
+@settings(max_examples=25_000, deadline=None)
 def test_csv_any_bytes_are_stored_rejected_or_refused_long(mapped, pieces, block_rows):
     check_any_bytes(mapped, pieces, block_rows)
 
@@ -431,7 +431,7 @@ def test_parquet_damaged_is_an_error_or_rows(tmp_path_factory, place, value, cut
 @pytest.mark.long
 @given(st.floats(0, 1), st.integers(0, 255), st.sampled_from([0, 0, 0, 1, 50, 500]))
 @pytest.mark.timeout(3600)
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=5_000, deadline=None)
 def test_parquet_damaged_is_an_error_or_rows_long(tmp_path_factory, place, value, cut):
     check_damaged_parquet(tmp_path_factory.getbasetemp(), place, value, cut)
 
@@ -642,7 +642,7 @@ def test_lean_any_bytes_are_stored_rejected_or_refused(text, kind):
     st.sampled_from(["quotes", "trades"]),
 )
 @pytest.mark.timeout(3600)
-@settings(max_examples=120_000, deadline=None)
+@settings(max_examples=50_000, deadline=None)
 def test_lean_any_bytes_are_stored_rejected_or_refused_long(text, kind):
     check_any_lean(text, kind)
 

@@ -84,6 +84,25 @@ def test_load_csv_interrupted_goes_on_where_it_stopped(conn, tmp_path, mapping, 
     assert conn.execute("select count(*), max(seq) from market._trades").fetchone() == (3, 3)
 
 
+def test_load_same_bytes_by_another_name_are_known(conn, tmp_path, mapping):
+    (tmp_path / "f.csv").write_text(ROWS)
+    (tmp_path / "copy.csv").write_text(ROWS)
+    report = loader.load(conn, "csv", [tmp_path], options=Options(mapping))
+    assert (report.total().stored, report.already_loaded) == (3, 1)
+    (tmp_path / "f.csv").rename(tmp_path / "renamed.csv")
+    report = loader.load(conn, "csv", [tmp_path], options=Options(mapping))
+    assert (report.total().stored, report.already_loaded) == (0, 2)
+
+
+def test_load_file_that_grew_is_refused(conn, tmp_path, mapping):
+    path = tmp_path / "f.csv"
+    path.write_text(ROWS)
+    loader.load(conn, "csv", [path], options=Options(mapping))
+    path.write_text(ROWS + "1002,ABC,1,1,5\n")
+    with pytest.raises(InputError, match="from other bytes"):
+        loader.load(conn, "csv", [path], options=Options(mapping))
+
+
 def test_load_series_are_stored_as_written_with_their_publication(conn, tmp_path):
     mapping = tmp_path / "m.toml"
     mapping.write_text(

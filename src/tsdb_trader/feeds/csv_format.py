@@ -66,7 +66,7 @@ def decode_text(
 def mapped_file(path: Path, mapping: Mapping) -> DataFile:
     """Return what a mapping says about a file."""
     if mapping.series is not None:
-        return DataFile(path, f"{path.name}/series", definition=mapping.definition)
+        return DataFile(path, f"{path.name}/series", definition=mapping.definition, by_name=True)
     kind = mapping.outputs[0].kind
     words = mapping.symbol
     symbol = words.constant if words is not None and words.column is None else None
@@ -74,5 +74,11 @@ def mapped_file(path: Path, mapping: Mapping) -> DataFile:
         raise InputError(f"symbol {symbol!r} cannot be; use up to 32 letters, digits and ./-")
     content = "/".join(filter(None, (path.name, symbol, kind)))
     return DataFile(
-        path, content, kind if symbol else None, symbol, mapping.definition, mapping.vocabulary
+        path,
+        content,
+        kind if symbol else None,
+        symbol,
+        mapping.definition,
+        mapping.vocabulary,
+        by_name=True,
     )

@@ -48,7 +48,7 @@ class DailyFormat:
             A path cannot be read, or a folder has none.
         """
         return [
-            DataFile(path, f"{path.name}/bars", definition=self._mapping.definition)
+            DataFile(path, f"{path.name}/bars", definition=self._mapping.definition, by_name=True)
             for path in find_files(paths, SUFFIXES, "text")
         ]
 

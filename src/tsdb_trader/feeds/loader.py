@@ -149,18 +149,22 @@ def load(
     # Unpacking and hashing leave the interpreter free: two files at a time.
     with ThreadPoolExecutor(max_workers=2) as pool:
         shas = dict(zip(files, pool.map(contents.sha256, files), strict=True))
-    done = market.complete_sources(conn, job.feed, list(shas.values()))
+    stored = market.complete_sources(conn, job.feed, list(shas.values()))
+    done = stored | {(sha256, content.partition("/")[2]) for sha256, content in stored}
     # Small files first, so that a file is decoded by the time the one before it is stored.
     queue = sorted(files, key=lambda file: file.path.stat().st_size)
-    waiting = [file for file in queue if (shas[file], file.content) not in done]
+    waiting: dict[tuple[str, str], DataFile] = {}
+    for file in queue:
+        if (shas[file], file.identity) not in done:
+            waiting.setdefault((shas[file], file.identity), file)
     reports: dict[DataFile, FileReport] = {}
-    with _ahead(job.blocks(file) for file in waiting) as blocks:
+    with _ahead(job.blocks(file) for file in waiting.values()) as blocks:
         for place, file in enumerate(queue, 1):
             job.progress.file(file, place, len(files))
-            if (shas[file], file.content) in done:
-                reports[file] = _report(file, "already_loaded")
-            else:
+            if waiting.get((shas[file], file.identity)) is file:
                 reports[file] = job.load_file(file, shas[file], blocks)
+            else:
+                reports[file] = _report(file, "already_loaded")
     return Report(job.feed, [reports[file] for file in files])
 
 
@@ -193,9 +197,7 @@ def _ahead(files: Iterable[Iterator[Built]]) -> Iterator[Callable[[], Built | No
 
 
 def _report(file: DataFile, status: Literal["loaded", "resumed", "already_loaded"]) -> FileReport:
-    return FileReport(
-        str(file.path), file.kind, file.symbol, file.content, status, note=file.note
-    )
+    return FileReport(str(file.path), file.kind, file.symbol, file.content, status, note=file.note)
 
 
 class _Contents:

@@ -103,9 +103,9 @@ def _identify(path: Path) -> DataFile:
         header = content.read(4096).partition(b"\n")[0]
     names = set(header_names(str(path), header, Layout()))
     if names >= _QUOTES:
-        return DataFile(path, f"{path.name}/quotes")
+        return DataFile(path, f"{path.name}/quotes", by_name=True)
     if names >= _TRADES:
-        return DataFile(path, f"{path.name}/trades", vocabulary="taq")
+        return DataFile(path, f"{path.name}/trades", vocabulary="taq", by_name=True)
     raise InputError(
         f"{path}: neither quotes (DT,EX,BID,BIDSIZ,OFR,OFRSIZ,SYMBOL) nor trades "
         "(DT,EX,SYMBOL,COND,SIZE,PRICE,CORR) by its first line"
