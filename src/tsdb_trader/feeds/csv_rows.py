@@ -43,14 +43,21 @@ class Columns:
 
 
 class Lines:
-    """Some whole lines of a CSV; `content` has no newline at its end."""
+    """Some whole lines of a CSV; `content` has no newline at its end.
 
-    def __init__(self, content: bytes) -> None:
+    Parameters
+    ----------
+    newlines
+        Where they are, if that is known.
+    """
+
+    def __init__(self, content: bytes, newlines: Integers | None = None) -> None:
         if b"\r" in content:
-            content = content.replace(b"\r\n", b"\n").removesuffix(b"\r")
+            content, newlines = content.replace(b"\r\n", b"\n").removesuffix(b"\r"), None
         self.body = content
         self._bytes = np.frombuffer(self.body, dtype=np.uint8)
-        newlines = np.flatnonzero(self._bytes == ord("\n"))
+        if newlines is None:
+            newlines = np.flatnonzero(self._bytes == ord("\n"))
         self.starts = np.concatenate(([0], newlines + 1))
         self.ends = np.concatenate((newlines, [len(self.body)]))
 
@@ -144,7 +151,7 @@ def _whole_blocks(text: bytes, rows: int) -> Generator[Lines, None, bytes]:
         more_may_fit = stop == len(ends) < line + rows and len(text) - start <= _BLOCK_BYTES
         if stop == line or more_may_fit:
             break
-        yield Lines(text[start : ends[stop - 1]])
+        yield Lines(text[start : ends[stop - 1]], ends[line : stop - 1] - start)
         start, line = int(ends[stop - 1]) + 1, stop
     return text[start:]
 

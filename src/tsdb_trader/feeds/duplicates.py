@@ -45,9 +45,9 @@ class Duplicates:
         if self._tail:
             rows = [np.concatenate(pair) for pair in zip(self._tail, rows, strict=True)]
         found = _repeated(rows if symbols is not None else rows[1:])
-        self._tail = [column[~found & _latest(rows[0], rows[1])] for column in rows]
         # A bound, should a whole file have a single time.
-        self._tail = [column[-base.BLOCK_ROWS :] for column in self._tail]
+        tail = np.flatnonzero(~found & _latest(rows[0], rows[1]))[-base.BLOCK_ROWS :]
+        self._tail = [column[tail] for column in rows]
         return found[len(found) - new :]
 
 
