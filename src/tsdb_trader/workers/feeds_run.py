@@ -136,7 +136,7 @@ class FeedRun:
             return
         try:
             positions = feeds.positions(conn, self.feed.feed_id)
-            rules = Rules(**market.read_rules(conn))
+            rules = Rules(**market.read_rules(conn, self.feed.feed))
         except psycopg.Error as error:
             self._lost_database(error)
             return
