@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsdb_trader.errors import InputError
-from tsdb_trader.feeds.dbn_layouts import LAYOUTS, PRICES, UNDEFINED_PRICE
+from tsdb_trader.feeds.dbn_layouts import (
+    DEFINITION,
+    INCREMENT,
+    LAYOUTS,
+    PRICES,
+    UNDEFINED_PRICE,
+)
 
 _PIECE = 4 << 20
 _UNIT = 4
@@ -155,18 +161,17 @@ def decimals(content: BinaryIO, name: str) -> int:
     """Return how many decimals the prices behind the metadata need."""
     found = 0
     for frames in read(content, name, 1 << 20):
-        whole = Frames(frames.data, frames.starts, frames.lengths)
-        types = whole.types()
+        types = frames.types()
         for kind in np.unique(types).tolist():
-            if kind not in PRICES:
+            # A definition is as good as the prices that will come.
+            layout = INCREMENT if kind == DEFINITION else LAYOUTS.get(kind)
+            if layout is None:
                 continue
-            layout = LAYOUTS[kind]
-            rows = np.flatnonzero((types == kind) & (whole.lengths >= layout.itemsize))
-            if not len(rows):
-                continue
-            records = whole.records(rows, layout)
-            for column in PRICES[kind]:
-                found = max(found, _decimals(records[column]))
+            rows = np.flatnonzero((types == kind) & (frames.lengths >= layout.itemsize))
+            if len(rows):
+                records = frames.records(rows, layout)
+                columns = PRICES.get(kind, ("min_price_increment",))
+                found = max(found, *(_decimals(records[column]) for column in columns))
     return found
 
 

@@ -102,6 +102,8 @@ LAYOUTS: Mapping[int, np.dtype[Any]] = {
     **dict.fromkeys(BARS, _BAR),
 }
 """Type of a record, and its layout."""
+INCREMENT = np.dtype([*_HEADER, ("ts_recv", "<u8"), ("min_price_increment", "<i8")])
+"""How a definition begins in all versions."""
 
 _SIDES = ("bid_px_00", "ask_px_00")
 PRICES: Mapping[int, tuple[str, ...]] = {
