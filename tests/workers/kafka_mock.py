@@ -42,7 +42,9 @@ class MockCluster:
         )
         self._brokers = range(1, brokers + 1)
         self.servers = str(self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode())
-        self._producer = confluent_kafka.Producer({"bootstrap.servers": self.servers})
+        self._producer = confluent_kafka.Producer(
+            {"bootstrap.servers": self.servers, "log_level": 2}
+        )
 
     def create(self, topic: str, partitions: int = 1) -> None:
         """Create a topic."""

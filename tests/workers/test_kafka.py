@@ -144,30 +144,15 @@ def test_kafka_garbage_is_rejected_and_the_uninteresting_missing(cluster, topic,
     assert not [gap for block in blocks for gap in block.gaps]
 
 
-def test_kafka_offsets_deleted_unread_are_a_gap(cluster, topic, stream, monkeypatch) -> None:
-    """The mock never deletes, so its answer about the first offset there is, is replaced."""
-    cluster.produce(topic, [trade(n) for n in range(5)])
-    opened = stream({f"{topic}/0": 0, f"{topic}/1": 0})
-    consumer = opened._consumer
-
-    class Deleted:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(consumer, name)
-
-        def get_watermark_offsets(self, *args: Any, **given: Any) -> tuple[int, int]:
-            return 3, 5
-
-    place = opened._partitions[f"{topic}/0"]
-    assert consumer is not None
-    from confluent_kafka import KafkaError
-
-    failure = KafkaError(KafkaError._AUTO_OFFSET_RESET)
-    block = opened._failed(Deleted(), failure, f"{topic}/0")  # type: ignore[arg-type]
-    block.check()
-    assert (block.start, block.stop, block.missing, block.gaps) == (0, 3, 3, [Gap(0, 2)])
-    assert place.offset == 3
-    found = read(opened, 2)
-    assert offsets(found[f"{topic}/0"]) == [3, 4]
+def test_kafka_offsets_deleted_unread_are_a_gap(cluster, topic, stream) -> None:
+    """The mock keeps 5 MB of a partition."""
+    cluster.produce(topic, [trade(n, pad="x" * 100_000) for n in range(80)])
+    (blocks,) = read(stream({f"{topic}/0": 2, f"{topic}/1": 0}), 78).values()
+    first = blocks[0]
+    assert (first.start, first.stop, first.missing) == (2, first.stop, first.stop - 2)
+    assert first.gaps == [Gap(2, first.stop - 1)]
+    assert 2 < first.stop < 80
+    assert offsets(blocks) == list(range(first.stop, 80))
 
 
 def test_kafka_topic_made_anew_is_refused(cluster, topic, stream) -> None:

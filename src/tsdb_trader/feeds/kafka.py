@@ -87,6 +87,8 @@ class KafkaStream:
         self._fresh = not next_rows
         self._partitions, self._trouble = {}, None
         settings = {
+            # Its own log would say every second what error_cb counts and the heartbeat shows.
+            "log_level": 2,
             **self._options,
             **_OURS,
             "bootstrap.servers": self._servers,
