@@ -546,10 +546,10 @@ def test_many_symbols_are_named_by_their_digest(tmp_path):
 # Bytes of any kind: blocks that count every record, or an error of ours.
 
 
-def _seed_file() -> bytes:
-    told = {"flags": dbn.F_SNAPSHOT, "ts_recv": T0}
-    records = [
-        mbo(0, **told),
+RECORDS = [
+    bytes(record)
+    for record in (
+        mbo(0, flags=dbn.F_SNAPSHOT, ts_recv=T0),
         mbo(1),
         mbo(2, action=dbn.Action.TRADE),
         trade(),
@@ -561,11 +561,9 @@ def _seed_file() -> bytes:
         mapping(),
         mbo(3, action=dbn.Action.FILL),
         mbo(4, action=dbn.Action.CANCEL),
-    ]
-    return file_bytes(records)
-
-
-SEED = _seed_file()
+    )
+]
+HEAD = metadata()
 LATEST_US = (datetime.now(tz=UTC) - EPOCH).total_seconds() * 10**6 + 2 * 86_400 * 10**6
 
 
@@ -613,13 +611,13 @@ def mutate(chance: random.Random, content: bytes, most: int = 8) -> bytes:
 
 def run_mutations(seed: int, count: int, folder) -> int:
     chance = random.Random(seed)
-    head = len(metadata())
     blocks = 0
     for _ in range(count):
-        if chance.random() < 0.8:
-            content = SEED[:head] + mutate(chance, SEED[head:])
+        records = b"".join(chance.choices(RECORDS, k=chance.randrange(1, 6)))
+        if chance.random() < 0.85:
+            content = HEAD + mutate(chance, records)
         else:
-            content = mutate(chance, SEED)
+            content = mutate(chance, HEAD + records)
         blocks += survive(content, folder)
     return blocks
 
@@ -627,7 +625,7 @@ def run_mutations(seed: int, count: int, folder) -> int:
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=400))
 def test_any_bytes_behind_the_metadata_are_survived(tmp_path_factory, tail):
-    survive(SEED + tail, tmp_path_factory.getbasetemp())
+    survive(HEAD + b"".join(RECORDS) + tail, tmp_path_factory.getbasetemp())
 
 
 @settings(deadline=None, max_examples=100)
