@@ -24,7 +24,7 @@ from tsdb_trader.feeds.news_times import Instant, instants
 
 SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "headline": ("headline", "title"),
+    "headline": ("headline", "title", "text"),
     "headline_id": ("id", "headline_id"),
     "body": ("body", "summary"),
     "url": ("url", "link"),
@@ -32,8 +32,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "symbols": ("symbols", "symbol", "tickers"),
 }
 """Where each column is looked for without a mapping file: the first name that a row has."""
-TIMES = ("time", "published_at", "published", "timestamp", "ts")
-RECEIVED = ("recv_time", "received_at", "received")
+TIMES = ("time", "source_time", "published_at", "published", "timestamp", "ts")
+RECEIVED = ("recv_time", "received_time", "received_at", "received", "recv_ts")
 BLOCK_LINES = 5_000
 _LONGEST_LINE = 32 << 20
 _BOM = b"\xef\xbb\xbf"
