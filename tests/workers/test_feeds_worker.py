@@ -227,7 +227,7 @@ def test_feed_database_away_reading_stops_at_the_bound(conn, run, script, role_u
         waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'tsdb-trader feed:s' and datname = current_database()"
         eventually(lambda: one(watcher, waiting) == 1)
         left: set[int] = set()
-        for _ in range(6):
+        for _ in range(3):
             eventually(lambda: one(watcher, waiting) == 1)
             _end_backends(role_url("tsdb_worker"))
             left.add(script.items.qsize())
