@@ -180,9 +180,7 @@ def test_derive_quotes_in_any_order_of_arrival_ends_with_the_same(conn, seed):
         books.derive_quotes(conn, source(conn, str(known)))
     found = [((r[1].timestamp(), r[2]), r[3:]) for r in stored(conn)]
     offset = 946_684_800 + START_US / 10**6
-    wanted = [
-        ((offset + events[n].ts / 10**6, ns), tuple(top)) for n, ns, *top in expected(events)
-    ]
+    wanted = [((offset + events[n].ts / 10**6, ns), tuple(top)) for n, ns, *top in expected(events)]
     assert [top for _, top in found] == [top for _, top in wanted]
     assert [ns for (_, ns), _ in found] == [ns for (_, ns), _ in wanted]
 

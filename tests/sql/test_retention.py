@@ -38,10 +38,7 @@ def days(conn: psycopg.Connection, table: str = "_trades") -> list[int]:
 
 
 def bars(conn: psycopg.Connection) -> dict[str, list[tuple[object, ...]]]:
-    return {
-        name: conn.execute(f"{shown(name)} order by 1, 2").fetchall()
-        for name in BUCKETS
-    }
+    return {name: conn.execute(f"{shown(name)} order by 1, 2").fetchall() for name in BUCKETS}
 
 
 def later(keep: timedelta) -> datetime:

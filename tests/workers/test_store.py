@@ -203,6 +203,14 @@ def test_write_scales_every_instrument_on_its_own(conn):
     ).fetchall() == [("AAA", 10_000, 1, 1.0, 1.0), ("BBB", 2_000_000, 200, 2.0, 2.0)]
 
 
+def test_write_number_too_large_for_its_instrument_is_an_error(conn):
+    conn.execute("select ref.add_instrument('AAA', p_price_scale => 8)")
+    huge = Block(0, 1, [trades([(0, "AAA", 10**15, 1)])])
+    with pytest.raises(InputError, match="price is too large"):
+        writer(conn).write(build(huge))
+    assert one(conn, "select count(*) from market._trades") == (0,)
+
+
 def test_write_instrument_with_too_few_decimals_is_an_error(conn):
     conn.execute("select ref.add_instrument('BBB', p_price_scale => 2)")
     with pytest.raises(InputError, match="BBB keeps 2"):

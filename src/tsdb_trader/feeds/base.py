@@ -130,9 +130,7 @@ TABLES: Mapping[Kind, Table] = {
         prices=("price",),
         sizes=("size",),
         others=("order_id", "new_order_id", "trade_id", "placed_ns"),
-        nullable=frozenset(
-            {"price", "size", "order_id", "new_order_id", "trade_id", "placed_ns"}
-        ),
+        nullable=frozenset({"price", "size", "order_id", "new_order_id", "trade_id", "placed_ns"}),
         texts=("action", "side"),
     ),
     "bars": Table(

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import NULL, TABLES, Integers, Kind, Table, Ticks
 
 Records: TypeAlias = tuple[NDArray[np.void], Integers | None]
@@ -24,6 +25,7 @@ TRAILER = b"\xff\xff"
 
 _IDS = ("instrument_id", "source_id", "feed_id")
 _PIECE_ROWS = 4096
+_MOST = int(np.iinfo(np.int64).max)
 _TEXT_BITS = 12
 _LONGEST = (1 << _TEXT_BITS) - 1
 
@@ -117,13 +119,20 @@ def address(
                 if (factor != 1).any():
                     for name in columns:
                         if name in names:
-                            part[name] *= factor[codes]
+                            _scale(part, name, factor[codes])
             for name, values in ids.items():
                 part[name] = values[codes]
             if flags is not None:
                 part["flags"] |= flags[piece] if rows is None else flags[rows[piece]]
             yield part.tobytes()
     yield TRAILER
+
+
+def _scale(part: NDArray[np.void], name: str, factor: Any) -> None:
+    most = _MOST // int(np.max(factor))
+    if int(part[name].max()) > most or int(part[name].min()) < -most:
+        raise InputError(f"a {name} is too large for the decimals that its instrument keeps")
+    part[name] *= factor
 
 
 def build(ticks: Ticks) -> Iterator[Records]:
