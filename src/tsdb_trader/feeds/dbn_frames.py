@@ -160,7 +160,7 @@ def _split(text: bytes, name: str, done: int) -> tuple[Frames, bytes]:
 def decimals(content: BinaryIO, name: str) -> int:
     """Return how many decimals the prices behind the metadata need."""
     found = 0
-    for frames in read(content, name, 1 << 20):
+    for frames in read(content, name, 1 << 18):
         types = frames.types()
         for kind in np.unique(types).tolist():
             # A definition is as good as the prices that will come.
