@@ -178,6 +178,20 @@ def test_numbers_that_start_again_are_another_content() -> None:
     assert CONTENT not in found
 
 
+def test_numbers_that_start_again_twice_leave_no_hole_anywhere() -> None:
+    line = Line()
+    found = line.read(full(2), full(1), full(1), change(entry("1", "0", "99.00", "1", 2)))
+    again = line.read(full(1), full(4))
+    ends = {}
+    for blocks in (found, again):
+        for content, parts in blocks.items():
+            for block in parts:
+                assert block.start == ends.get(content, block.start)
+                ends[content] = block.stop
+    assert ends.pop(CONTENT) == 3
+    assert list(ends.values()) == [3, 5]
+
+
 def test_connection_lost_while_waiting_finishes_what_was_held_back() -> None:
     line = Line()
     line.read(full(1))

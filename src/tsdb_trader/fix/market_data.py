@@ -93,6 +93,8 @@ class FixMarketDataStream:
         self._known: Mapping[str, int] = {}
         self._session_rows = Rows(None, 0)
         self._contents: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._reached: dict[str, int] = {}
         self._books: dict[str, Book] = {}
         self._requests: dict[str, str] = {}
         self._listed: list[str] = []
@@ -110,6 +112,7 @@ class FixMarketDataStream:
         self._known = dict(next_rows)
         self._session_rows = Rows(None, next_rows.get(self.session_content, 0))
         self._contents, self._books, self._requests, self._listed = {}, {}, {}, []
+        self._names, self._reached = {}, {}
         self._lost = ""
         engine.switch_on()
         self._engine = engine
@@ -213,27 +216,41 @@ class FixMarketDataStream:
     def _snapshot(self, received: Received) -> None:
         self._counts["snapshots"] += 1
         update = received.update
-        book = self._books.get(update.symbol)
-        content = "/".join((self._target, *(part or "-" for part in update.view), update.symbol))
-        if not update.lines and update.symbol in self._contents:
-            content = self._contents[update.symbol]  # an empty book does not name its view
-        number = update.number
-        expected = book.next_row if book is not None else self._known.get(content)
-        restarted = number is not None and expected is not None and number < expected - 1
-        if restarted:
-            # The venue counts anew under the same name.
-            content = f"{content}@{received.recv}"
-        if book is None or restarted or content != self._contents[update.symbol]:
-            if book is not None:
-                self._flush(update.symbol, book)
-            first = (number or 1) if number is not None else 0
-            book = Book(update.symbol, self._known.get(content, first), self._storing())
-            self._books[update.symbol], self._contents[update.symbol] = book, content
-        if number == 0:
+        book = self._book_of(received)
+        if update.number == 0:
             # Numbers start with the first update; there is nothing to tell before it.
             book.synced = True
         elif not book.snapshot(received):
             self._ask_for_snapshot(update.symbol, book)
+
+    def _book_of(self, received: Received) -> Book:
+        """Return the book that a full refresh is about, a new one for a view we have not met."""
+        update, symbol, number = received.update, received.update.symbol, received.update.number
+        book, current = self._books.get(symbol), self._contents.get(symbol)
+        view = "/".join((self._target, *(part or "-" for part in update.view), symbol))
+        content = self._names.get(view, view)
+        if not update.lines and current is not None:
+            content = current  # an empty book does not name its view
+        if book is None or content != current:
+            expected = self._reached.get(content, self._known.get(content))
+        else:
+            expected = book.next_row
+        if number is not None and expected is not None and number < expected - 1:
+            # The venue counts anew under the same name.
+            expected, content = None, self._new_name(f"{view}@{received.recv}")
+            self._names[view] = content
+        if book is None or content != current:
+            if book is not None:
+                self._flush(symbol, book)
+            first = 0 if number is None else number or 1
+            book = Book(symbol, first if expected is None else expected, self._storing())
+            self._books[symbol], self._contents[symbol] = book, content
+        return book
+
+    def _new_name(self, name: str) -> str:
+        while name in self._reached or name in self._known or name in self._contents.values():
+            name += "+"
+        return name
 
     def _status(self, event: Event, fields: Mapping[int, str]) -> None:
         symbol = fields.get(55, "")
@@ -324,6 +341,7 @@ class FixMarketDataStream:
     def _flush(self, symbol: str, book: Book) -> None:
         """Finish a book whose view has ended."""
         book.give_up()
+        self._reached[self._contents[symbol]] = book.next_row
         rows = book.take()
         if rows is not None:
             self._ended.append((self._contents[symbol], rows.block()))
