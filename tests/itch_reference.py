@@ -82,6 +82,7 @@ class Reference:
         self._midnight = (midnight - EPOCH) // timedelta(microseconds=1) * 1000
         self.orders: dict[int, list[Any]] = {}
         self._announced: dict[int, str | None] = {}
+        self._opened: set[str | None] = set()
 
     def read(self, found: list[bytes]) -> Iterator[list[tuple[Any, ...]]]:
         """Yield what each message becomes."""
@@ -146,6 +147,7 @@ class Reference:
                 return "duplicate_order"
             side = SIDES[m.buy_sell_indicator]
             self.orders[order] = [symbol, side, m.price, m.shares]
+            self._opened.add(symbol)
             event = ("event", at, symbol, "add", side, m.price, m.shares, order, None, None)
             return [event, ("status", at, symbol, "attribution")] if letter == "F" else [event]
         if letter in "ECXDU":
@@ -161,7 +163,11 @@ class Reference:
                 return "unknown_instrument"
             broken = ("correction", symbol, m.match_number)
             return [broken, ("status", at, symbol, "broken_trade")]
-        return [("status", at, symbol, NAMES[letter])]
+        status = ("status", at, symbol, NAMES[letter])
+        if letter == "R" and symbol not in self._opened:
+            self._opened.add(symbol)
+            return [status, ("event", at, symbol, "clear", "", *[None] * 5)]
+        return [status]
 
     def _change(self, m: Any, letter: str, at: int) -> list[tuple[Any, ...]] | str:
         order = m.order_reference_number

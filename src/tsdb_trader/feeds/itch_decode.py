@@ -31,7 +31,7 @@ from tsdb_trader.feeds.itch_symbols import BAD, Symbols
 NEW_YORK = ZoneInfo("America/New_York")
 
 # What a message does to the book: the place of its action in _ACTIONS, and what it asks for.
-_ACTIONS = ("add", "execute", "reduce", "delete", "replace")
+_ACTIONS = ("add", "execute", "reduce", "delete", "replace", "clear")
 _ORDER_TYPES = {
     "A": (0, itch_orders.ADD),
     "F": (0, itch_orders.ADD),
@@ -54,6 +54,8 @@ def _by_type(place: int) -> NDArray[np.int8]:
 
 
 _ACTION_OF, _ASKS_OF = _by_type(0), _by_type(1)
+_ACTION_OF[ord("R")] = _ACTIONS.index("clear")
+_OPENING = np.isin(np.arange(256), list(b"AFR"))
 
 
 @dataclass
@@ -82,6 +84,7 @@ class Decoder:
         self.midnight = (midnight.astimezone(EPOCH.tzinfo) - EPOCH) // timedelta(microseconds=1)
         self.orders = OrderTable()
         self.symbols = Symbols()
+        self._opened = np.zeros(0, dtype=np.bool_)
         self._exchange = exchange
         self._last_ns = 0
 
@@ -111,7 +114,8 @@ class Decoder:
         ts = self.midnight + rows.time_ns // 1000
         if recv_ts is None:
             recv_ts = ts
-        found = _Output(self, rows, numbers, ts, np.where(recv_ts == NULL, ts, recv_ts))
+        received = np.where(recv_ts == NULL, ts, recv_ts)
+        found = _Output(self, rows, numbers, ts, received, self._openings(rows))
         return Decoded(
             [ticks for ticks in (found.book_events(), found.trades()) if len(ticks)],
             found.statuses(),
@@ -170,6 +174,21 @@ class Decoder:
             rows.reject("unknown_instrument", broken, symbols == BAD)
         self.symbols.announce(rows.locate[named], rows.symbol[named])
 
+    def _openings(self, rows: Rows) -> Integers:
+        """Return the first directory message of each symbol, if no order of it came before.
+
+        There its book is empty: orders left over from the day before are gone without a word.
+        """
+        self._opened = np.pad(self._opened, (0, len(self.symbols.names) - len(self._opened)))
+        places = np.flatnonzero(_OPENING[rows.types] & (rows.wrong == 0))
+        found: Integers = np.empty(0, dtype=np.int64)
+        if ord("R") in rows.places:
+            symbols, first = np.unique(rows.symbol[places], return_index=True)
+            firsts = places[first]
+            found = np.sort(firsts[~self._opened[symbols] & (rows.types[firsts] == ord("R"))])
+        self._opened[rows.symbol[places]] = True
+        return found
+
     def _apply_orders(self, rows: Rows) -> None:
         places = np.flatnonzero((_ASKS_OF[rows.types] != _NOT_AN_ORDER) & (rows.wrong == 0))
         columns = rows.columns
@@ -203,18 +222,22 @@ class _Output:
         numbers: Integers,
         ts: Integers,
         recv_ts: Integers,
+        openings: Integers,
     ) -> None:
         self._decoder = decoder
         self._rows = rows
         self._numbers = numbers
         self._ts = ts
         self._recv_ts = recv_ts
+        self._openings = openings
         self._good = rows.wrong == 0
 
     def book_events(self) -> Ticks:
         """Return what the messages do to books."""
         rows, columns = self._rows, self._rows.columns
         places = np.flatnonzero(self._good & (_ASKS_OF[rows.types] != _NOT_AN_ORDER))
+        if len(self._openings):
+            places = np.sort(np.concatenate((places, self._openings)))
         action = _ACTION_OF[rows.types[places]].astype(np.int32)
         price = columns["price"][places]
         # The price of an order that is reduced has not changed.
@@ -228,7 +251,8 @@ class _Output:
         }
         texts = {
             "action": Text(_ACTIONS, action),
-            "side": Text(SIDES, rows.side[places].astype(np.int32)),
+            # The last one is of those that have no side (BAD, -1).
+            "side": Text((*SIDES, ""), rows.side[places].astype(np.int32) % (len(SIDES) + 1)),
         }
         return self._ticks("book_events", places, numbers, texts)
 
