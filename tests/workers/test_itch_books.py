@@ -138,3 +138,18 @@ def test_books_at_instants_of_an_itch_session_equal_the_books_in_python(conn, se
                 for price, _, _ in book.depth(side, 10**6)
                 for order_id in book.queue(side, price)
             ], (symbol, number)
+
+
+def test_book_of_the_next_day_starts_empty(conn, tmp_path):
+    for day in (DAY, DAY + timedelta(days=1)):
+        generate(tmp_path, messages=2_000, symbols=1, day=day)
+    loader.load(conn, "itch", [tmp_path])
+    symbol, last, cleared = conn.execute(
+        """select instrument_id, max(ts) filter (where ts < %(next)s),
+                  min(ts) filter (where action = 'clear' and ts > %(next)s)
+           from market.book_events group by instrument_id""",
+        {"next": datetime(DAY.year, DAY.month, DAY.day, 23, tzinfo=ZoneInfo("America/New_York"))},
+    ).fetchone()
+    book = "select count(*) from market.book_at(%s, %s, 100)"
+    assert conn.execute(book, (symbol, last)).fetchone()[0] > 0
+    assert conn.execute(book, (symbol, cleared)).fetchone() == (0,)
