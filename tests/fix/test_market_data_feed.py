@@ -245,7 +245,7 @@ def test_feed_stores_the_venues_trades_with_the_numbers_of_their_reports(
         "from market._trades t order by t.trade_id"
     ).fetchall()
     journaled = conn.execute(
-        """select split_part(e.exec_id, 'E', 2)::bigint, e.ts, e.price, e.quantity, e.venue
+        """select split_part(e.exec_id, '-E', 2)::bigint, e.ts, e.price, e.quantity, e.venue
            from venue.executions e join venue.orders o using (venue, order_no)
            where not (o.side = 'sell') order by 1"""
     ).fetchall()
