@@ -118,7 +118,9 @@ def write_taq(folder: Path, rows: int) -> Path:
             for i in range(start, min(rows, start + STEP)):
                 second = i * 50_000 // rows
                 clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
-                out.write(f"2018-01-02 {clock}.{i % 1000:09},P,{100 + i % 97 / 100:.2f},1,102.5,1,XXX\n")
+                out.write(
+                    f"2018-01-02 {clock}.{i % 1000:09},P,{100 + i % 97 / 100:.2f},1,102.5,1,XXX\n"
+                )
     return path
 
 
