@@ -399,3 +399,9 @@ def test_parse_nul_in_a_value_is_written_out_because_the_database_cannot_hold_it
 def test_repeated_message_by_either_flag_is_one(tag: int) -> None:
     assert codec.repeated({tag: "Y"})
     assert not codec.repeated({tag: "N"})
+
+
+@pytest.mark.parametrize("raw", ["95=\u00b2\x0196=a\x01", "35=8\x0134=\u00b2\x01"])
+def test_digit_that_is_no_number_is_a_codec_error(raw: str) -> None:
+    with pytest.raises(CodecError):
+        codec.describe("in", "S", raw)

@@ -244,7 +244,7 @@ def test_decode_damaged_message_gives_a_message_or_a_reason(given: tuple[bytes, 
 
 @pytest.mark.long
 @given(messages(), damaged(), anything, st.booleans())
-@settings(max_examples=40_000, deadline=None)
+@settings(max_examples=10_000, deadline=None)
 def test_decode_long_fuzz_never_fails(
     message: Message, wrong: tuple[bytes, bool], raw: bytes, to_venue: bool
 ) -> None:

@@ -90,7 +90,7 @@ def test_decoder_garbage_gives_packets_then_one_error(data: bytes, sizes: list[i
 
 @pytest.mark.long
 @given(st.lists(packets, max_size=8), garbage, st.lists(st.integers(1, 40), max_size=5))
-@settings(max_examples=30_000, deadline=None)
+@settings(max_examples=10_000, deadline=None)
 def test_decoder_long_fuzz_never_fails(sent: list[Packet], data: bytes, sizes: list[int]) -> None:
     decode_split(sent, sizes)
     decode_garbage(data, sizes)

@@ -200,7 +200,7 @@ def pairs(raw: str) -> Iterator[tuple[int, str]]:
     while position < len(text):
         equals = text.find("=", position)
         tag_text = text[position:equals]
-        if equals < 0 or not (tag_text.isascii() and tag_text.isdigit()):
+        if equals < 0 or not (tag_text.isascii() and tag_text.isdecimal()):
             raise CodecError(f"not a FIX field at byte {position}: {text[position:][:20]!r}")
         tag = int(tag_text)
         start = equals + 1
@@ -212,7 +212,7 @@ def pairs(raw: str) -> Iterator[tuple[int, str]]:
         value = (value if text is raw else _utf8(value)).replace("\x00", "\\x00")
         yield tag, value
         data_tag = _DATA_FIELDS.get(tag, 0)
-        length = int(value) if data_tag and value.isdigit() else 0
+        length = int(value) if data_tag and value.isdecimal() else 0
         position = end + 1
 
 
@@ -272,7 +272,7 @@ def describe(
     """
     found = parse(raw) if fields is None else fields
     number = found.get(34, "")
-    if not number.isdigit() or 35 not in found:
+    if not number.isdecimal() or 35 not in found:
         raise CodecError("a FIX message without MsgType or MsgSeqNum")
     return FixMessage(
         direction=direction,

@@ -101,7 +101,7 @@ class Inbox:
     def _receive_reject(self, message: FixMessage, fields: Fields) -> None:
         """Apply a reject of one of our messages, which says nothing about the order by itself."""
         reference = fields.get(45, "")
-        original = self._sent(int(reference)) if reference.isdigit() else None
+        original = self._sent(int(reference)) if reference.isdecimal() else None
         refused = codec.parse(original) if original is not None else {}
         report = codec.rejection(fields, refused, self._fix_session)
         if report is None:

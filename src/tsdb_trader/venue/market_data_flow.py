@@ -62,7 +62,7 @@ class Flow:
         number = sign.removeprefix(SIGN)
         with self._lock:
             listener = self._listeners.get(fix_session)
-            if listener is None or number == sign or not number.isdigit():
+            if listener is None or number == sign or not number.isdecimal():
                 return False
             while listener.asked and listener.asked[0] <= int(number):
                 listener.asked.popleft()

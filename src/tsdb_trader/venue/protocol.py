@@ -88,7 +88,7 @@ def parse_request(raw: str, fix_session: str) -> Request:
     fields: dict[int, str] = {}
     for part in raw.split("\x01"):
         tag, separator, value = part.partition("=")
-        if separator and tag.isdigit():
+        if separator and tag.isdecimal():
             fields.setdefault(int(tag), value)
     return Request(
         fix_session=fix_session,
