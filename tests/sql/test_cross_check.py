@@ -14,6 +14,7 @@ from quality_data import Tick, store
 from tsdb_trader.api import quality
 from tsdb_trader.errors import InputError, UnknownObjectError
 from tsdb_trader.feeds import loader
+from tsdb_trader.feeds.base import Options
 
 START = datetime(2014, 5, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -180,23 +181,22 @@ def test_cross_check_of_no_use_is_refused(conn, connect_as):
 
 @pytest.mark.needs_data
 @pytest.mark.slow
-def test_cross_check_of_two_brokers_equals_pandas_and_finds_the_clock_five_hours_behind(
-    conn, data_folder
+@pytest.mark.parametrize(("zone", "lead"), [(None, 0), ("UTC", 5 * 3600)])
+def test_cross_check_of_two_brokers_equals_pandas_and_finds_a_wrong_clock(
+    conn, data_folder, zone, lead
 ):
-    """The catalog calls both archives UTC; FXCM's times are UTC-5, without summer time.
-
-    The payrolls of 2014-05-02, 12:30 UTC, move Oanda's quotes at 12:30 and FXCM's at 07:30.
-    """
+    """The payrolls of 2014-05-02, 12:30 UTC, stand in FXCM's archive at 07:30."""
     for feed, broker in (("a", "fxcm"), ("b", "oanda")):
-        loader.load(conn, "lean", [data_folder / "fx_ticks" / broker], feed=feed)
+        archives = data_folder / "fx_ticks" / broker
+        options = Options(timezone=zone if broker == "fxcm" else None)
+        loader.load(conn, "lean", [archives], feed=feed, options=options)
     to = datetime(2014, 5, 3, tzinfo=UTC)
     found = compare(conn, to, SECOND, 2)
     assert found["rows", "a"].value == 147_459
     assert found["rows", "b"].value == 73_520
     assert found["crossed_rows", "a"].value == 16_052
     assert found["crossed_rows", "b"].value == 0
-    assert found["apart", None].value > 0.9
-    assert found["lead", None].value is None
-    found = compare(conn, to, timedelta(minutes=1), 330)
-    assert found["lead", None].value == 5 * 3600
-    assert found["lead", None].detail["300"] > 0.9
+    assert (found["apart", None].value > 0.9) == bool(lead)
+    found = compare(conn, to, timedelta(minutes=1), 330 if lead else 10)
+    assert found["lead", None].value == lead
+    assert found["lead", None].detail[str(lead // 60)] > 0.9

@@ -2,7 +2,7 @@
 
 What an archive holds is told by the name of the CSV and the number of its columns: ticks or bars
 of US equities (times of the wall clock in New York, prices times 10,000), or ticks of currency
-pairs (times in UTC, decimal prices, under a folder named after the broker).
+pairs (times of the broker's clock, decimal prices, under a folder named after the broker).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tsdb_trader.feeds.base import Block, DataFile, Definition, Kind, Options, R
 from tsdb_trader.feeds.csv_format import decode_text
 from tsdb_trader.feeds.files import reading
 from tsdb_trader.feeds.mapping import Mapping
+from tsdb_trader.feeds.mapping_file import check_zone
 
 _FILE = re.compile(r"(\d{8})_(quote|trade)\.zip", re.IGNORECASE)
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9./-]{0,23}")
@@ -54,7 +55,9 @@ class LeanFormat:
     name = "lean"
 
     def __init__(self, options: Options | None = None) -> None:
-        self._options = options or Options()
+        self._zone = options and options.timezone
+        if self._zone:
+            check_zone(self._zone, InputError(f"--timezone {self._zone}: no IANA zone such as UTC"))
         self._mappings: dict[DataFile, Mapping] = {}
 
     def discover(self, paths: Iterable[Path]) -> list[DataFile]:
@@ -81,7 +84,7 @@ class LeanFormat:
             file = DataFile(path, content, "bars", symbol, Definition(as_of=day.isoformat()))
             self._mappings[file] = lean_mappings.on(mapping, day)
         elif archive.currencies:
-            mapping = lean_mappings.currency_ticks(archive.broker, symbol)
+            mapping = lean_mappings.currency_ticks(archive.broker, symbol, self._zone)
             content = f"{symbol}/{day.isoformat()}/quotes/{archive.broker}"
             file = DataFile(path, content, "quotes", symbol, mapping.definition)
             self._mappings[file] = lean_mappings.on(mapping, day)

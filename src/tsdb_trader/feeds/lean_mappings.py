@@ -10,6 +10,9 @@ from tsdb_trader.feeds.mapping import Layout, Mapping, Number, Output, Time, Wor
 
 _PRICES = ("open", "high", "low", "close")
 _DECIMALS = 4
+_BROKER_ZONES = {"FXCM": "Etc/GMT+5"}
+"""Clocks of brokers that are not UTC. FXCM's is UTC-5 all year, as Lean's own table of market hours
+has it: its archives end on Fridays at 16:00 in May, when the market closes at 21:00 UTC."""
 
 
 def bars(what: str, resolution: str) -> Mapping:
@@ -33,7 +36,7 @@ def bars(what: str, resolution: str) -> Mapping:
     )
 
 
-def currency_ticks(broker: str, pair: str) -> Mapping:
+def currency_ticks(broker: str, pair: str, zone: str | None = None) -> Mapping:
     """Return the columns of a broker's quotes of a currency pair, which have no sizes."""
     return Mapping(
         outputs=[
@@ -43,7 +46,7 @@ def currency_ticks(broker: str, pair: str) -> Mapping:
                 {"exchange": Words(constant=broker)},
             )
         ],
-        time=Time(("ms",), "ms", "UTC"),
+        time=Time(("ms",), "ms", zone or _BROKER_ZONES.get(broker, "UTC")),
         layout=Layout(names=("ms", "bid", "ask"), quote=""),
         definition=Definition("fx", pair[3:], price_scale=5),
     )
