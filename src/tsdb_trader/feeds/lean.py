@@ -55,7 +55,7 @@ class LeanFormat:
     name = "lean"
 
     def __init__(self, options: Options | None = None) -> None:
-        self._zone = options and options.timezone
+        self._zone = options.timezone if options else None
         if self._zone:
             check_zone(self._zone, InputError(f"--timezone {self._zone}: no IANA zone such as UTC"))
         self._mappings: dict[DataFile, Mapping] = {}
