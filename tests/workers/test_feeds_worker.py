@@ -156,6 +156,7 @@ def test_feed_unforeseen_error_is_told_and_the_others_go_on(conn, run, script) -
         ),
         ("kafka", {"servers": {"env": "PGPASSWORD"}}, "a secret is named like"),
         ("kafka", {"lateness_s": -1}, "lateness_s must be a number"),
+        ("kafka", {"derive_quotes": 1}, "derive_quotes must be true or false"),
     ],
 )
 def test_feed_of_bad_configuration_says_what_is_wrong(

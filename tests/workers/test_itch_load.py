@@ -66,6 +66,22 @@ def test_load_session_stores_what_a_plain_loop_expects(conn, session):
     assert table_counts(conn) == expected
 
 
+def test_load_derives_the_quotes_of_books_when_asked_also_later(conn, database, session):
+    loader.load(conn, "itch", [session])
+    for _ in range(2):
+        subprocess.run(
+            [sys.executable, "-m", "tsdb_trader", "load", "itch", session, "--derive-quotes"],
+            env=os.environ | {"TSDB_TRADER_DATABASE_URL": database},
+            check=True,
+        )
+    derived, changes = conn.execute(
+        """select (select count(*) from market.quotes),
+                  (select count(*) from ref.instruments i
+                   cross join lateral market.bbo(i.instrument_id, '2022-01-01', '2023-01-01'))"""
+    ).fetchone()
+    assert derived == changes > 500
+
+
 def test_load_broken_trade_takes_it_out_in_a_later_block(conn, tmp_path, monkeypatch):
     monkeypatch.setattr(base, "BLOCK_ROWS", 1)
     path = tmp_path / "20221228.itch"

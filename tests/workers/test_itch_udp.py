@@ -395,8 +395,12 @@ def test_feeds_worker_runs_the_stream_under_its_own_role(conn, role_url, origin)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    configuration = {"listen": f"127.0.0.1:{port}", "day": "2022-12-28"}
+    listen = {"listen": f"127.0.0.1:{port}", "day": "2022-12-28"}
+    configuration = listen | {"derive_quotes": True, "quiet_s": 0.2}
     conn.execute("select ops.add_feed('udp', 'itch_udp', %s)", (Jsonb(configuration),))
+    conn.execute(
+        "select ops.open_session('paper', 'live', 'udp', '2022-12-28', null, interval '1 minute')"
+    )
     worker = Worker(role_url("tsdb_worker"))
 
     def all_stored() -> bool:
@@ -409,10 +413,29 @@ def test_feeds_worker_runs_the_stream_under_its_own_role(conn, role_url, origin)
         ).fetchone()
         return row == (1001, 0, 0)
 
+    def all_handed_over() -> bool:
+        return conn.execute(
+            """select (select sum(quote_count) from market.batches)
+                      = (select count(*) from market.quotes)"""
+        ).fetchone() == (True,)
+
     try:
         eventually(all_stored)
+        eventually(all_handed_over)
     finally:
         worker.stop()
     # A directory message empties its book.
     expected = sum(m[:1] in b"RAFECXDU" for m in origin.messages[:1000])
     assert conn.execute("select count(*) from market._book_events").fetchone() == (expected,)
+    columns = "i.instrument_id, q.ts, q.seq, q.bid_price, q.bid_size, q.ask_price, q.ask_size"
+    quotes = conn.execute(
+        f"select {columns} from market.quotes q join ref.instruments i using (instrument_id) "
+        "order by 1, 2, 3"
+    ).fetchall()
+    changes = conn.execute(
+        f"""select {columns} from ref.instruments i
+            cross join lateral market.bbo(i.instrument_id, '2022-12-28', '2022-12-30') q
+            order by 1, 2, 3"""
+    ).fetchall()
+    assert quotes == changes
+    assert conn.execute("select count(*) from market.late_ticks").fetchone() == (0,)

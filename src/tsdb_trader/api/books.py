@@ -131,6 +131,18 @@ def derive_quotes(conn: Connection, source_id: int, limit: int = 100_000) -> int
     return total
 
 
+def derive_feed_quotes(conn: Connection, feed: str, limit: int = 100_000) -> int:
+    """Do what `derive_quotes` does for every book of a feed; return how many events were new."""
+    sources = conn.execute(
+        """select s.source_id from market.sources s
+           where s.feed_id = (select f.feed_id from ops.feeds f where f.feed = %s)
+               and s.kind = 'book_events' and s.instrument_id is not null
+           order by s.source_id""",
+        (feed,),
+    ).fetchall()
+    return sum(derive_quotes(conn, source_id, limit) for (source_id,) in sources)
+
+
 def _derive(conn: Connection, source_id: int, limit: int) -> int:
     with translated():
         row = conn.execute("select market.derive_quotes(%s, %s)", (source_id, limit)).fetchone()

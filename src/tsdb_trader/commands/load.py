@@ -78,6 +78,9 @@ def load(
     timezone: Annotated[
         str | None, typer.Option(help="Time zone of times without one, such as America/New_York.")
     ] = None,
+    derive_quotes: Annotated[
+        bool, typer.Option("--derive-quotes", help="Make quotes of what book events did.")
+    ] = False,
 ) -> None:
     """Load tick files; what is loaded already is not loaded again."""
     from tsdb_trader import schema
@@ -105,6 +108,8 @@ def load(
             options=Options(mapping, day.date() if day else None, symbol, timezone),
             progress=_Shown(bars),
         )
+        if derive_quotes:
+            books.derive_feed_quotes(conn, report.feed)
         market.refresh_rollups(conn)
         if report.total("book_events").stored:
             books.snapshot_books(conn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from tsdb_trader.db import Connection
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds import pgcopy, sentiment
 from tsdb_trader.feeds.base import EPOCH, Block, Definition, Kind, Message, MessageKind, Ticks
+
+Then: TypeAlias = Callable[[Sequence[market.PartAdvance]], None]
 
 
 @dataclass
@@ -94,9 +97,7 @@ class SourceWriter:
             self._check_scale(self.symbol, self.source.part)
             self._parts[self.kind, None] = self._parts[self.kind, self.symbol] = self.source.part
 
-    def write(
-        self, built: Built, *, complete: bool = False, then: Callable[[], None] | None = None
-    ) -> Counts:
+    def write(self, built: Built, *, complete: bool = False, then: Then | None = None) -> Counts:
         """Store a block.
 
         Parameters
@@ -104,7 +105,7 @@ class SourceWriter:
         complete
             It is the last one.
         then
-            Called before the commit, in the same transaction.
+            Called before the commit, in the same transaction, with the parts written to.
 
         Raises
         ------
@@ -149,7 +150,7 @@ class SourceWriter:
                     [(gap.first, gap.last) for gap in block.filled],
                 )
             if then is not None:
-                then()
+                then(list(advances.values()))
         self._parts |= self._fresh
         for advance in advances.values():
             kind = advance.kind

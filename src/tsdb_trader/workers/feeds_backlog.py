@@ -7,7 +7,7 @@ costs nothing. A commit whose answer was lost is recognised by the source's resu
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tsdb_trader.api import feeds
+from tsdb_trader.api import books, feeds
 from tsdb_trader.api.feeds import Feed
+from tsdb_trader.api.market import PartAdvance
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import ConflictError, InputError
 from tsdb_trader.feeds.base import EPOCH, Block, Definition, Integers, Stream
@@ -39,11 +40,14 @@ class RunOptions:
         After so long without a tick, live sessions get what is left of an interval.
     pending_rows
         How many rows wait in memory while the database is away; then the source has to wait.
+    derive_quotes
+        Whether the changes of the best bid and offer that book events make become quotes.
     """
 
     lateness_s: float = 0.0
     quiet_s: float = 1.0
     pending_rows: int = 100_000
+    derive_quotes: bool = False
 
     @classmethod
     def split(cls, configuration: Mapping[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
@@ -52,11 +56,14 @@ class RunOptions:
         Raises
         ------
         InputError
-            A value is no number or below 0.
+            A value is no number or below 0, or not true or false.
         """
         own = {k: v for k, v in configuration.items() if k in cls.__dataclass_fields__}
         for key, value in own.items():
-            if (
+            if key == "derive_quotes":
+                if not isinstance(value, bool):
+                    raise InputError(f"{key} must be true or false, not {value!r}")
+            elif (
                 isinstance(value, bool)
                 or not isinstance(value, int | float)
                 or not 0 <= value < 1e9
@@ -95,6 +102,11 @@ class Backlog:
         """Whether reading must stop."""
         return self.rows >= max(1, self._options.pending_rows)
 
+    @property
+    def _ticks(self) -> Set[str]:
+        """What live sessions are handed, or what that is derived from."""
+        return {"quotes", "trades"} | ({"book_events"} if self._options.derive_quotes else set())
+
     def set_options(self, options: RunOptions) -> None:
         """Follow these options from now on."""
         self._options = options
@@ -131,7 +143,7 @@ class Backlog:
         """
         if not self._waiting:
             return False
-        latest = [_latest(item.built.block) for item in self._waiting]
+        latest = [_latest(item.built.block, self._ticks) for item in self._waiting]
         times = [time for time in latest if time is not None]
         if times:
             self._watermark, self._unfinished = as_time(max(times)), True
@@ -185,7 +197,11 @@ class Backlog:
         late: list[int] = []
         batches: list[int] = []
 
-        def then() -> None:
+        def then(advances: Sequence[PartAdvance]) -> None:
+            if self._options.derive_quotes:
+                for advance in advances:
+                    if advance.kind == "book_events":
+                        books.derive_quotes(conn, advance.source_id)
             if item.sequence is not None:
                 feeds.note_sequence(conn, writer.source.source_id, item.sequence)
             late.append(self._count_late(conn, block))
@@ -203,7 +219,7 @@ class Backlog:
         self.batches += sum(batches)
 
     def _count_late(self, conn: Connection, block: Block) -> int:
-        times = [t.ts for t in block.ticks if t.kind in ("quotes", "trades")]
+        times = [t.ts for t in block.ticks if t.kind in self._ticks]
         if not times:
             return 0
         found = 0
@@ -231,8 +247,8 @@ class Backlog:
         )
 
 
-def _latest(block: Block) -> int | None:
-    times = [int(t.ts.max()) for t in block.ticks if t.kind in ("quotes", "trades") and len(t)]
+def _latest(block: Block, kinds: Set[str]) -> int | None:
+    times = [int(t.ts.max()) for t in block.ticks if t.kind in kinds and len(t)]
     return max(times, default=None)
 
 
