@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from books_events import START, Event, generate, write
 from lean_files import QUOTES, TRADES, archive
 from rollup_checks import BUCKETS, is_native, shown, stop_policies
-from tsdb_trader.api import market, rollups
+from tsdb_trader.api import books, market, rollups
 from tsdb_trader.errors import InputError, UnknownObjectError
 from tsdb_trader.feeds import loader
 from tsdb_trader.workers.scheduler import JOBS, run_job
@@ -170,3 +172,69 @@ def test_retention_is_set_by_operators_and_applied_by_the_scheduler(ticks, conne
         (True, {"dropped": {}, "waiting": []})
     ]
     assert days(ticks, "_quotes") == [7, 8, 9]
+
+
+def book(conn: psycopg.Connection, symbol: str, at: datetime) -> list[tuple[object, ...]]:
+    return conn.execute(
+        "select * from market.orders_at(ref.instrument_id(%s), %s)", (symbol, at)
+    ).fetchall()
+
+
+def test_books_outlive_their_dropped_events(conn):
+    """Orders live at the edge stand in snapshots, also of a book without any event after it."""
+    newer = datetime.now(UTC) + 3 * DAY
+    later_us = (newer - START) // timedelta(microseconds=1)
+    events = generate(5, 400)
+    kept = [replace(event, ts=event.ts + later_us) for event in events[200:]]
+    write(conn, events[:200], kept)
+    write(conn, generate(6, 100), content="quiet", symbol="BBB")
+    books.snapshot_books(conn, 40)
+    books.derive_feed_quotes(conn, "itch")
+
+    def state() -> list[object]:
+        instants = [newer + timedelta(milliseconds=n) for n in (0, 50, 100, 1000)]
+        return [
+            *(book(conn, symbol, at) for symbol in ("AAA", "BBB") for at in instants),
+            *(
+                conn.execute(f"select * from market.{name} order by 1, 2, 3, 4, 5").fetchall()
+                for name in ("bbo", "quotes")
+            ),
+        ]
+
+    before = state()
+    assert all(before)
+    rollups.set_retention(conn, "book_events", DAY)
+    [done] = rollups.apply_retention(conn, later(DAY))
+    assert (done.dropped, done.dropped_before) == (1, datetime(2024, 3, 5, tzinfo=UTC))
+    assert conn.execute("select count(*) from market._book_events").fetchone() == (200,)
+    assert state() == before
+    for statement in (
+        "select * from market.orders_at(1, '2024-03-04 20:00')",
+        "select * from market.book_at(1, '2024-03-04 20:00', 5)",
+        "select * from market.bbo(1, '2024-03-04 20:00', '2024-03-05 20:00')",
+    ):
+        with pytest.raises(psycopg.Error, match="books before 2024-03-05 .* are dropped"):
+            conn.execute(statement)
+    # Late events of dropped days, new ones, and changes by hand start from what was carried over.
+    write(conn, [Event(5, "add", 77_777, "bid", 10_000, 1)], content="late")
+    conn.execute("update market._book_events set flags = flags where order_id = 77777")
+    assert books.derive_feed_quotes(conn, "itch") > 0
+    assert state() == before
+    assert rollups.apply_retention(conn, later(DAY))[0].dropped == 1
+    assert state() == before
+
+
+def test_books_are_carried_over_again_when_more_is_dropped(conn):
+    old, day_us = generate(7, 300), 86_400 * 10**6
+    write(conn, [replace(e, ts=e.ts + day_us * (n // 100)) for n, e in enumerate(old)])
+    wanted = book(conn, "AAA", START + 10 * DAY)
+    rollups.set_retention(conn, "book_events", DAY)
+    for days in (1, 2, 3):
+        conn.execute("select market._carry_books(%s)", (datetime(2024, 3, 4 + days, tzinfo=UTC),))
+        assert conn.execute(
+            "select count(*), max(event_count) from market.book_snapshots"
+        ).fetchone() == (
+            1,
+            100 * days,
+        )
+        assert book(conn, "AAA", START + 10 * DAY) == wanted != []

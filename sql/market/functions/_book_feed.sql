@@ -1,6 +1,7 @@
 -- The feed whose book a question is about: the one named, else the one with the instrument's
 -- latest event up to p_as_of; null when there is none. Books of several feeds are never mixed.
--- Raises TT002 for an unknown instrument or feed, TT001 for a time that is null.
+-- Raises TT002 for an unknown instrument or feed, TT001 for a time that is null or whose books are
+-- dropped.
 create or replace function market._book_feed(
     p_instrument_id integer, p_as_of timestamptz, p_feed text
 )
@@ -16,6 +17,9 @@ declare
 begin
     if p_as_of is null then
         raise exception 'no time given: say as of when' using errcode = 'TT001';
+    elsif p_as_of < market._books_known_from() then
+        raise exception 'books before % are dropped: see market.retention',
+            market._books_known_from() using errcode = 'TT001';
     elsif not exists (
         select from ref.instruments i where i.instrument_id = p_instrument_id)
     then

@@ -27,6 +27,14 @@ begin
     where e.instrument_id = p_instrument_id and e.feed_id = p_feed_id and e.ts >= v_last_ts
     order by e.ts desc, e.ns desc, e.source_id desc, e.seq desc
     limit 1;
+    -- The last event itself may be dropped, while its orders live on in a snapshot.
+    if not found then
+        select s.ts, s.ns into ts, ns
+        from market.book_snapshots s
+        where s.instrument_id = p_instrument_id and s.feed_id = p_feed_id
+        order by s.ts desc, s.ns desc, s.source_id desc, s.seq desc
+        limit 1;
+    end if;
     with levels as (
         select o.side, o.price, sum(o.size)::bigint as size, count(*) as orders
         from market._book_orders(p_instrument_id, p_feed_id, market._book_end('infinity')) o

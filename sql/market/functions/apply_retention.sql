@@ -1,7 +1,8 @@
 -- Drops chunks that market.retention keeps no longer at p_as_of, the oldest first: those whose rows
 -- and whose loading are both older, up to the first with rows that a rollup has not materialised
 -- (which is left for the next run). For the scheduler. Per hypertable with a limit: how many chunks
--- were dropped, whether some wait for a rollup, and before which time rows are gone.
+-- were dropped, whether some wait for a rollup, and before which time rows are gone. Books live on:
+-- they get snapshots at the time before which their events go.
 create or replace function market.apply_retention(p_as_of timestamptz)
 returns table (hypertable text, dropped integer, waits boolean, dropped_before timestamptz)
 language plpgsql
@@ -38,6 +39,9 @@ begin
             dropped := dropped + 1;
         end loop;
         if v_until is not null then
+            if v_rule.hypertable = 'market._book_events' then
+                perform market._carry_books(v_until);
+            end if;
             perform public.drop_chunks(v_rule.hypertable::regclass, older_than => v_until);
             update market.retention r
             set dropped_before = greatest(r.dropped_before, v_until)

@@ -2,7 +2,8 @@
 -- changed it, in decimals, with the event's ts, ns, source_id and seq. A side without orders is null.
 -- Events within a snapshot show a book half told and have no row of their own; its last one has.
 -- Of several feeds it is the one with the latest event before p_to, or p_feed.
--- Raises TT002 for an unknown instrument or feed, TT001 for times that are null or out of order.
+-- Raises TT002 for an unknown instrument or feed, TT001 for times that are null, out of order, or
+-- whose books are dropped.
 create or replace function market.bbo(
     p_instrument_id integer,
     p_from timestamptz,
@@ -36,6 +37,9 @@ begin
     if (p_from <= p_to) is not true then
         raise exception 'from % to % is no span of time', coalesce(p_from::text, 'null'), p_to
             using errcode = 'TT001';
+    elsif p_from < market._books_known_from() then
+        raise exception 'books before % are dropped: see market.retention',
+            market._books_known_from() using errcode = 'TT001';
     end if;
     return query
     select b.ts, b.recv_ts, b.ns, b.seq, v_feed_id, b.source_id,

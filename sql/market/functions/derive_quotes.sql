@@ -47,8 +47,10 @@ begin
     v_derived := market._derived_part(v_source);
     v_from := v_derived.through;
     v_from_ts := v_from.ts;
-    if v_from_ts < v_source.first_ts then
-        v_from := market._book_end(v_source.first_ts - interval '1 microsecond');
+    v_first_ts := greatest(v_source.first_ts, market._books_known_from());
+    if v_from_ts < v_first_ts then
+        v_from := market._book_end(v_first_ts - interval '1 microsecond');
+        v_from_ts := v_from.ts;
     end if;
     select u.* into v_ahead
     from market._derivable_until(

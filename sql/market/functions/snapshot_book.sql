@@ -40,17 +40,8 @@ begin
     if not found then
         return false;
     end if;
-    insert into market.book_snapshots
-        (ts, ns, source_id, seq, instrument_id, feed_id, event_count, order_ids, sides, prices,
-         sizes, placed_ns)
-    select v_at.ts, v_at.ns, v_at.source_id, v_at.seq, p_instrument_id, p_feed_id,
-           coalesce(v_last.event_count, 0) + v_wanted,
-           coalesce(array_agg(o.order_id order by o.queue_no), '{}'),
-           coalesce(array_agg(o.side order by o.queue_no), '{}'),
-           coalesce(array_agg(o.price order by o.queue_no), '{}'),
-           coalesce(array_agg(o.size order by o.queue_no), '{}'),
-           coalesce(array_agg(o.placed_ns order by o.queue_no), '{}')
-    from market._book_orders(p_instrument_id, p_feed_id, v_at) o;
+    perform market._write_book_snapshot(
+        p_instrument_id, p_feed_id, v_at, coalesce(v_last.event_count, 0) + v_wanted);
     return true;
 end
 $$;
