@@ -13,6 +13,13 @@ import psycopg
 import pytest
 
 from tsdb_trader import embedded, schema
+from tsdb_trader.config import Settings, settings
+
+EXTERNAL = "TSDB_TRADER_DATABASE_URL" in os.environ
+if not EXTERNAL:
+    # Tests have a private server of their own, and so have the processes that they start.
+    os.environ["TSDB_TRADER_HOME"] = str(settings().home / "tests")
+    settings.cache_clear()
 
 Connect: TypeAlias = Callable[..., psycopg.Connection]
 
@@ -32,9 +39,26 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def server() -> embedded.Server:
-    """Return the server under test: TSDB_TRADER_DATABASE_URL or the private one."""
-    return embedded.ensure_running()
+def server() -> Iterator[embedded.Server]:
+    """Return the server under test: TSDB_TRADER_DATABASE_URL or a private one, removed at the end.
+
+    The private one does not wait for its disk, which a thousand databases made and dropped would
+    have it do for minutes. Crashes of the server lose nothing by that, only those of the machine.
+    """
+    found = embedded.ensure_running()
+    if not EXTERNAL:
+        with psycopg.connect(found.url("postgres"), autocommit=True) as admin:
+            admin.execute("alter system set fsync = off")
+            admin.execute("select pg_reload_conf()")
+    yield found
+    if not EXTERNAL:
+        with psycopg.connect(found.url("postgres"), autocommit=True) as admin:
+            others = admin.execute(
+                "select from pg_database where datname like 'tsdb\\_test\\_%'"
+            ).fetchone()
+        if others is None:
+            # Without the folder of the downloaded programs, which stay, only the data go.
+            embedded.reset(Settings(cache=settings().home / "cache"), purge=True)
 
 
 @pytest.fixture(scope="session")
@@ -49,10 +73,6 @@ def template(server: embedded.Server) -> Iterator[str]:
     server.drop_database(name)
 
 
-# Dropping a database makes a checkpoint, which is dear unless another was just made.
-DROPPED_TOGETHER = 25
-
-
 class Clones:
     """Clones of the template: the next is made, and used ones are dropped, while a test runs."""
 
@@ -60,7 +80,6 @@ class Clones:
         self._server = server
         self._template = template
         self._threads = ThreadPoolExecutor(2)
-        self._used: list[str] = []
         self._drops: list[Future[None]] = []
         self._next = self._threads.submit(self._create)
 
@@ -76,24 +95,13 @@ class Clones:
 
     def give_back(self, name: str) -> None:
         """Drop a clone in its time; what went wrong with an earlier one is raised here."""
-        self._used.append(name)
-        if len(self._used) >= DROPPED_TOGETHER:
-            self._drop_used()
+        self._drops.append(self._threads.submit(self._server.drop_database, name))
         while self._drops and self._drops[0].done():
             self._drops.pop(0).result()
 
-    def _drop_used(self) -> None:
-        names, self._used = self._used, []
-        self._drops.append(self._threads.submit(self._drop, names))
-
-    def _drop(self, names: list[str]) -> None:
-        for name in names:
-            self._server.drop_database(name)
-
     def close(self) -> None:
         """Drop what is left."""
-        self._used.append(self._next.result())
-        self._drop_used()
+        self.give_back(self._next.result())
         self._threads.shutdown()
         for drop in self._drops:
             drop.result()

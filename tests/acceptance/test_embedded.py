@@ -31,9 +31,8 @@ START = "from tsdb_trader.embedded import ensure_running; ensure_running()"
 
 
 @pytest.fixture(scope="module")
-def programs() -> Path:
-    """Return the prefix of the programs that the default server runs."""
-    embedded.ensure_running()
+def programs(server: embedded.Server) -> Path:
+    """Return the prefix of the programs that the server under test runs."""
     found = embedded.status().programs
     assert found is not None
     return found.parents[4]

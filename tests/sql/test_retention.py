@@ -213,7 +213,7 @@ def test_books_outlive_their_dropped_events(conn):
         "select * from market.book_at(1, '2024-03-04 20:00', 5)",
         "select * from market.bbo(1, '2024-03-04 20:00', '2024-03-05 20:00')",
     ):
-        with pytest.raises(psycopg.Error, match="books before 2024-03-05 .* are dropped"):
+        with pytest.raises(psycopg.Error, match=r"books before 2024-03-05 .* are dropped"):
             conn.execute(statement)
     # Late events of dropped days, new ones, and changes by hand start from what was carried over.
     write(conn, [Event(5, "add", 77_777, "bid", 10_000, 1)], content="late")

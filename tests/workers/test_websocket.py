@@ -17,7 +17,8 @@ from websockets.sync.server import Server, ServerConnection, serve
 
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Gap
-from tsdb_trader.feeds.websocket import CONTENT, WebSocketStream
+from tsdb_trader.feeds.json_stream import CONTENT
+from tsdb_trader.feeds.websocket import WebSocketStream
 
 MAPPING = {
     "sequence": "n",

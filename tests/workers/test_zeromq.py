@@ -15,7 +15,8 @@ from tests.workers.stream_helpers import Worker, one
 
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Gap
-from tsdb_trader.feeds.zeromq import CONTENT, ZeroMqStream
+from tsdb_trader.feeds.json_stream import CONTENT
+from tsdb_trader.feeds.zeromq import ZeroMqStream
 
 MAPPING = {
     "rows": [

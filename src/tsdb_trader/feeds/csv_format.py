@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from tsdb_trader.feeds.mapping import Mapping
 from tsdb_trader.feeds.mapping_file import read_mapping
 from tsdb_trader.feeds.mapping_rows import SYMBOL, Decoder
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+_NAME = re.compile(r".*\.(csv|tsv|txt)(\.gz)?", re.IGNORECASE)
 
 
 class CsvFormat:
@@ -34,7 +35,7 @@ class CsvFormat:
         InputError
             A path cannot be read, or a folder has none.
         """
-        return [mapped_file(path, self._mapping) for path in find_files(paths, SUFFIXES, "text")]
+        return [mapped_file(path, self._mapping) for path in find_text(paths)]
 
     def open(self, file: DataFile) -> BinaryIO:
         """Return the content."""
@@ -49,6 +50,11 @@ class CsvFormat:
             The file is damaged, has no rows, or not those that the mapping describes.
         """
         yield from decode_text(file, content, self._mapping, rules)
+
+
+def find_text(paths: Iterable[Path]) -> list[Path]:
+    """Return the files named and the text files in the folders named."""
+    return find_files(paths, _NAME, "text", "*.csv, *.tsv or *.txt, or these with .gz")
 
 
 def decode_text(

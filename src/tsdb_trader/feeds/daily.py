@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Block, DataFile, Options, Rules
-from tsdb_trader.feeds.csv_format import SUFFIXES, decode_text
-from tsdb_trader.feeds.files import find_files, open_plain
+from tsdb_trader.feeds.csv_format import decode_text, find_text
+from tsdb_trader.feeds.files import open_plain
 from tsdb_trader.feeds.mapping import Mapping, Number, Output, Time, Words
 from tsdb_trader.feeds.mapping_file import check_zone
 
@@ -49,7 +49,7 @@ class DailyFormat:
         """
         return [
             DataFile(path, f"{path.name}/bars", definition=self._mapping.definition, by_name=True)
-            for path in find_files(paths, SUFFIXES, "text")
+            for path in find_text(paths)
         ]
 
     def open(self, file: DataFile) -> BinaryIO:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,9 +22,9 @@ from tsdb_trader.feeds import base, dbn_frames
 from tsdb_trader.feeds.base import Block, DataFile, Definition, Options, Rules
 from tsdb_trader.feeds.dbn_records import Decoder
 from tsdb_trader.feeds.dbn_symbols import Symbols
-from tsdb_trader.feeds.files import reading
+from tsdb_trader.feeds.files import find_files, reading
 
-_ENDINGS = (".dbn", ".dbn.zst", ".dbn.gz")
+_NAME = re.compile(r".*\.dbn(\.zst|\.gz)?", re.IGNORECASE)
 _ZSTD, _GZIP, _DBN = b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"DBN"
 _PREFIX = 8
 _VERSIONS = range(1, 4)
@@ -73,12 +74,8 @@ class DbnFormat:
         InputError
             A path cannot be read, or a file is no DBN file or a damaged one.
         """
-        found: dict[Path, DataFile] = {}
-        for path in paths:
-            for file in _files(path):
-                if file.resolve() not in found:
-                    found[file.resolve()] = self._identify(file)
-        return sorted(found.values(), key=lambda f: (f.content, str(f.path)))
+        files = find_files(paths, _NAME, "DBN", "*.dbn.zst")
+        return sorted(map(self._identify, files), key=lambda f: (f.content, str(f.path)))
 
     def open(self, file: DataFile) -> BinaryIO:
         """Return the uncompressed content."""
@@ -156,18 +153,6 @@ def _content(metadata: Any) -> str:
         named = f"{len(symbols)} symbols {digest}"
     limit = f"/first {metadata.limit}" if metadata.limit else ""
     return f"{metadata.dataset}/{metadata.schema or 'mixed'}/{period}/{named}{limit}"
-
-
-def _files(path: Path) -> list[Path]:
-    with reading(path):
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.name.lower().endswith(_ENDINGS))
-            if not files:
-                raise InputError(f"{path}: no DBN files in this folder; expected *.dbn.zst")
-            return files
-        if not path.exists():
-            raise InputError(f"{path}: no such file or folder; check the path")
-    return [path]
 
 
 def _unpacked(path: Path) -> BinaryIO:

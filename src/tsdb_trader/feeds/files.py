@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -40,8 +41,15 @@ def open_plain(path: Path) -> BinaryIO:
         return path.open("rb")
 
 
-def find_files(paths: Iterable[Path], suffixes: Sequence[str], what: str) -> list[Path]:
-    """Return the files named, and those with one of the endings in the folders named, once each.
+def find_files(
+    paths: Iterable[Path], name: re.Pattern[str], what: str, expected: str
+) -> list[Path]:
+    """Return the files named, and those in the folders named whose whole name fits, once each.
+
+    Parameters
+    ----------
+    what, expected
+        The files' kind, and what their names are like, for messages.
 
     Raises
     ------
@@ -55,11 +63,10 @@ def find_files(paths: Iterable[Path], suffixes: Sequence[str], what: str) -> lis
                 raise InputError(f"{path}: no such file or folder; check the path")
             inside = [path]
             if path.is_dir():
-                ends = tuple(suffixes)
-                inside = sorted(p for p in path.rglob("*") if p.name.lower().endswith(ends))
+                inside = sorted(p for p in path.rglob("*") if name.fullmatch(p.name))
+                inside = [p for p in inside if p.is_file()]
                 if not inside:
-                    endings = ", ".join(suffixes)
-                    raise InputError(f"{path}: no {what} files in this folder ({endings})")
+                    raise InputError(f"{path}: no {what} files in this folder; expected {expected}")
             for file in inside:
                 found.setdefault(file.resolve(), file)
     return list(found.values())

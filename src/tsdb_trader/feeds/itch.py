@@ -19,7 +19,7 @@ import numpy as np
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds import base
 from tsdb_trader.feeds.base import Block, DataFile, Options, Rejected, Rules
-from tsdb_trader.feeds.files import open_plain, reading
+from tsdb_trader.feeds.files import find_files, open_plain, reading
 from tsdb_trader.feeds.itch_decode import NEW_YORK, Decoder
 from tsdb_trader.feeds.itch_frames import PREFIX, Frames, split
 
@@ -50,11 +50,10 @@ class ItchFormat:
         InputError
             A path cannot be read, or a folder holds no such file.
         """
-        found: dict[Path, DataFile] = {}
-        for path in paths:
-            for file in _files(path):
-                found.setdefault(file.resolve(), self._identify(file))
-        return sorted(found.values(), key=lambda f: (f.content, str(f.path)))
+        files = find_files(
+            paths, _NAME, "ITCH", "*.itch or *.NASDAQ_ITCH50; name others one by one"
+        )
+        return sorted(map(self._identify, files), key=lambda f: (f.content, str(f.path)))
 
     def open(self, file: DataFile) -> BinaryIO:
         """Return the messages, unpacked."""
@@ -186,17 +185,3 @@ def _day(digits: str, order: str) -> date | None:
 def _written_on(path: Path) -> date:
     with reading(path):
         return datetime.fromtimestamp(path.stat().st_mtime, NEW_YORK).date()
-
-
-def _files(path: Path) -> list[Path]:
-    try:
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.is_file() and _NAME.fullmatch(p.name))
-            if not files:
-                raise InputError(f"{path}: no ITCH files in this folder; name them one by one")
-            return files
-        if not path.exists():
-            raise InputError(f"{path}: no such file or folder; check the path")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
-    return [path]

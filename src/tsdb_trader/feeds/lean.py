@@ -19,7 +19,7 @@ from tsdb_trader.errors import InputError
 from tsdb_trader.feeds import lean_decode, lean_mappings
 from tsdb_trader.feeds.base import Block, DataFile, Definition, Kind, Options, Rules
 from tsdb_trader.feeds.csv_format import decode_text
-from tsdb_trader.feeds.files import reading
+from tsdb_trader.feeds.files import find_files, reading
 from tsdb_trader.feeds.mapping import Mapping
 from tsdb_trader.feeds.mapping_file import check_zone
 
@@ -68,12 +68,8 @@ class LeanFormat:
         InputError
             A path cannot be read, holds no archive, or a name does not follow the layout.
         """
-        found: dict[Path, _Archive] = {}
-        for path in paths:
-            for archive in _archives(path):
-                if archive.resolve() not in found:
-                    found[archive.resolve()] = _identify(archive)
-        files = [self._describe(archive) for archive in found.values()]
+        archives = [_identify(path) for path in find_files(paths, _FILE, "lean", _LAYOUT)]
+        files = [self._describe(archive) for archive in archives]
         return sorted(files, key=lambda f: (f.content, str(f.path)))
 
     def _describe(self, archive: _Archive) -> DataFile:
@@ -116,20 +112,6 @@ class LeanFormat:
         day = date.fromisoformat(file.content.split("/")[1])
         with reading(file.path):
             yield from lean_decode.decode(str(file.path), content, file.kind, day, rules)
-
-
-def _archives(path: Path) -> list[Path]:
-    try:
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*.zip") if _FILE.fullmatch(p.name))
-            if not files:
-                raise InputError(f"{path}: no lean files in this folder; expected {_LAYOUT}")
-            return files
-        if not path.exists():
-            raise InputError(f"{path}: no such file or folder; check the path")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
-    return [path]
 
 
 def _identify(path: Path) -> _Archive:

@@ -6,6 +6,7 @@ are seconds since 1970. A mapping file is TOML; docs/feeds.md has its keys and a
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from tsdb_trader.feeds.mapping_file import Keys, check_zone, read_time
 from tsdb_trader.feeds.news_rows import Item, UnusableError, find, parse, read_item
 from tsdb_trader.feeds.news_times import Instant, instants
 
-SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+_NAME = re.compile(r".*\.(jsonl|ndjson)(\.gz)?", re.IGNORECASE)
 NAMES: Mapping[str, tuple[str, ...]] = {
     "headline": ("headline", "title", "text"),
     "headline_id": ("id", "headline_id"),
@@ -86,7 +87,7 @@ class NewsFormat:
         """
         return [
             DataFile(path, f"{path.name}/news", by_name=True)
-            for path in find_files(paths, SUFFIXES, "JSON lines")
+            for path in find_files(paths, _NAME, "JSON lines", "*.jsonl")
         ]
 
     def open(self, file: DataFile) -> BinaryIO:

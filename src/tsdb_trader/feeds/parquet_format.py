@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,8 @@ _KNOWN: tuple[Callable[[pa.DataType], bool], ...] = (
     pa.types.is_dictionary,
 )
 
+_NAME = re.compile(r".*\.(parquet|pq)", re.IGNORECASE)
+
 
 class ParquetFormat:
     """Reads Parquet files as a mapping file says."""
@@ -52,7 +55,7 @@ class ParquetFormat:
         InputError
             A path cannot be read, is no Parquet file, or lacks a column.
         """
-        files = find_files(paths, (".parquet", ".pq"), "Parquet")
+        files = find_files(paths, _NAME, "Parquet", "*.parquet")
         for path in files:
             with self._opened(path) as content:
                 _schema(str(path), content, self._mapping)

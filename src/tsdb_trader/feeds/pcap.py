@@ -10,6 +10,7 @@ say the day of a session.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -21,14 +22,14 @@ import numpy as np
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds import base, moldudp
 from tsdb_trader.feeds.base import EPOCH, NULL, Block, DataFile, Gap, Options, Rejected, Rules
-from tsdb_trader.feeds.files import open_plain, reading
+from tsdb_trader.feeds.files import find_files, open_plain, reading
 from tsdb_trader.feeds.itch import exchange_of
 from tsdb_trader.feeds.itch_decode import NEW_YORK, Decoder
 from tsdb_trader.feeds.itch_frames import Frames
 from tsdb_trader.feeds.moldudp import MalformedPacketError, Reassembler
 from tsdb_trader.feeds.pcap_packets import Captured, NotACaptureError, datagram, is_capture, packets
 
-_SUFFIXES = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".cap.gz")
+_NAME = re.compile(r".*\.(pcap|pcapng|cap)(\.gz)?", re.IGNORECASE)
 _EPOCH_NS = int(EPOCH.timestamp()) * 10**9
 _FIRST_NS, _LAST_NS = 631_152_000 * 10**9, 4_102_444_800 * 10**9
 """1990 and 2100: an earlier time was never set, a later one is damaged."""
@@ -54,16 +55,15 @@ class PcapFormat:
         InputError
             A path cannot be read or is no capture, or a folder holds none.
         """
-        found: dict[Path, DataFile] = {}
-        for path in paths:
-            for file in _files(path):
-                with reading(file), open_plain(file) as content:
-                    if not is_capture(content.read(4)):
-                        raise InputError(f"{file}: not a capture (pcap, pcapng); check the path")
-                whole = file.resolve()
-                name = f"{whole.parent.name}/{whole.name}"
-                found.setdefault(whole, DataFile(file, name, vocabulary="itch"))
-        return sorted(found.values(), key=lambda f: (f.content, str(f.path)))
+        found: list[DataFile] = []
+        for file in find_files(paths, _NAME, "capture", "*.pcap or *.pcapng"):
+            with reading(file), open_plain(file) as content:
+                if not is_capture(content.read(4)):
+                    raise InputError(f"{file}: not a capture (pcap, pcapng); check the path")
+            whole = file.resolve()
+            name = f"{whole.parent.name}/{whole.name}"
+            found.append(DataFile(file, name, vocabulary="itch"))
+        return sorted(found, key=lambda f: (f.content, str(f.path)))
 
     def open(self, file: DataFile) -> BinaryIO:
         """Return the capture, unpacked."""
@@ -81,22 +81,6 @@ class PcapFormat:
             raise InputError(f"{file.path}: not a capture (pcap, pcapng)") from None
         capture.finish()
         yield capture.block()
-
-
-def _files(path: Path) -> list[Path]:
-    try:
-        if path.is_dir():
-            files = sorted(
-                p for p in path.rglob("*") if p.name.lower().endswith(_SUFFIXES) and p.is_file()
-            )
-            if not files:
-                raise InputError(f"{path}: no captures in this folder ({', '.join(_SUFFIXES)})")
-            return files
-        if not path.exists():
-            raise InputError(f"{path}: no such file or folder; check the path")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
-    return [path]
 
 
 @dataclass

@@ -20,9 +20,9 @@ from typing import BinaryIO
 
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Block, DataFile, Options, Rules
-from tsdb_trader.feeds.csv_format import SUFFIXES, decode_text
+from tsdb_trader.feeds.csv_format import decode_text, find_text
 from tsdb_trader.feeds.csv_table import header_names
-from tsdb_trader.feeds.files import find_files, open_plain, reading
+from tsdb_trader.feeds.files import open_plain, reading
 from tsdb_trader.feeds.mapping import Flag, Layout, Mapping, Number, Output, Time, Words
 from tsdb_trader.feeds.mapping_file import check_zone
 
@@ -80,7 +80,7 @@ class TaqFormat:
         InputError
             A path cannot be read, or is neither.
         """
-        return [_identify(path) for path in find_files(paths, SUFFIXES, "text")]
+        return [_identify(path) for path in find_text(paths)]
 
     def open(self, file: DataFile) -> BinaryIO:
         """Return the content."""

@@ -24,29 +24,21 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from tsdb_trader.clock import Clock, SystemClock
+from tsdb_trader.clock import Clock
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Block
-from tsdb_trader.feeds.json_mapping import read_json_mapping
-from tsdb_trader.feeds.json_rows import JsonRows, Received
+from tsdb_trader.feeds.json_rows import Received
+from tsdb_trader.feeds.json_stream import BLOCK, JsonStream
 from tsdb_trader.feeds.stream_registry import expect
 
-CONTENT = "messages"
-_BLOCK = 10_000
 # Messages that wait in memory while a block is stored; then the connection is not read, and the
 # sender's side fills.
-_QUEUE = 4 * _BLOCK
+_QUEUE = 4 * BLOCK
 _NUMBER = (int, float)
 
 
-class WebSocketStream:
-    """Reads one WebSocket.
-
-    Attributes
-    ----------
-    sequences
-        The source's own last sequence number, if its messages have one.
-    """
+class WebSocketStream(JsonStream):
+    """Reads one WebSocket."""
 
     def __init__(self, configuration: Mapping[str, Any], clock: Clock | None = None) -> None:
         expect(
@@ -68,35 +60,16 @@ class WebSocketStream:
             for item in configuration.get("subscribe", [])
         ]
         self._headers = {str(k): str(v) for k, v in configuration.get("headers", {}).items()}
-        self._heartbeat_s = float(configuration.get("heartbeat_s", 30.0))
         self._connect_s = float(configuration.get("connect_s", 10.0))
-        self._max_bytes = int(configuration.get("max_bytes", 1 << 20))
+        super().__init__(configuration, "websocket", heartbeat_s=30.0, clock=clock)
         if min(self._heartbeat_s, self._connect_s, self._max_bytes) <= 0:
             raise InputError("websocket: heartbeat_s, connect_s and max_bytes must be above 0")
-        mapping = read_json_mapping(configuration.get("mapping"), "websocket mapping")
-        self._clock: Clock = clock or SystemClock()
-        self._rows = JsonRows(mapping, self._clock)
-        self.definition, self.vocabulary = mapping.definition, mapping.vocabulary
-        self.rules = self._rows.rules
         self._socket: ClientConnection | None = None
         self._connection = contextlib.ExitStack()
-        self._next = 0
-        self._heard = 0.0
-
-    @property
-    def sequences(self) -> dict[str, int]:
-        """Return the last sequence number seen."""
-        last = self._rows.sequence.last
-        return {} if last is None else {CONTENT: last}
-
-    @sequences.setter
-    def sequences(self, last: dict[str, int]) -> None:
-        self._rows.sequence.last = last.get(CONTENT)
 
     def open(self, next_rows: Mapping[str, int]) -> None:
         """Connect and subscribe."""
-        self._rows.rules = self.rules
-        self._next = next_rows.get(CONTENT, 0)
+        self._begin(next_rows)
         connection = contextlib.ExitStack()
         try:
             opening = connect(
@@ -116,8 +89,7 @@ class WebSocketStream:
         except (WebSocketException, TimeoutError, EOFError) as error:
             raise ConnectionError(f"cannot connect: {_words(error)}") from None
         self._socket, self._connection = socket, connection
-        self._rows.sequence.reconnected()
-        self._heard = self._clock.monotonic()
+        self._connected()
         try:
             for message in self._subscribe:
                 socket.send(message)
@@ -131,7 +103,7 @@ class WebSocketStream:
             raise ConnectionError("not connected")
         received: list[Received] = []
         try:
-            while len(received) < _BLOCK:
+            while len(received) < BLOCK:
                 # Not decoded: text that is no UTF-8 is the mapping's to reject.
                 raw = socket.recv(0 if received else timeout_s, decode=False)
                 received.append(Received(bytes(raw), self._rows.now()))
@@ -141,36 +113,13 @@ class WebSocketStream:
             # What came before is kept; the next read finds the connection closed again.
             if not received:
                 raise ConnectionError(f"connection closed: {_words(error)}") from None
-        now = self._clock.monotonic()
-        if received:
-            self._heard = now
-        elif now - self._heard > self._heartbeat_s:
-            raise ConnectionError(f"silent for {self._heartbeat_s:g} s")
-        if not received:
-            return []
-        block = self._rows.decode(received, self._next)
-        self._next = block.stop
-        if block.stop == block.start and not (block.gaps or block.filled or block.duplicates):
-            return []
-        return [(CONTENT, block)]
-
-    def stored(self) -> None:
-        """Nothing to tell the source."""
+        return self._blocks(received)
 
     def close(self) -> None:
         """Disconnect."""
         self._socket = None
         with contextlib.suppress(WebSocketException, OSError):
             self._connection.close()
-
-    def detail(self) -> dict[str, Any]:
-        """Return counts of messages."""
-        found: dict[str, Any] = {"messages": self._rows.messages, "ignored": self._rows.ignored}
-        if self._rows.sequence.last is not None:
-            found |= {"sequence": self._rows.sequence.last}
-        if self._rows.sequence.restarts:
-            found |= {"sequence_restarts": self._rows.sequence.restarts}
-        return found
 
 
 def _words(error: Exception) -> str:

@@ -23,28 +23,20 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from tsdb_trader.clock import Clock, SystemClock
+from tsdb_trader.clock import Clock
 from tsdb_trader.errors import InputError
 from tsdb_trader.feeds.base import Block
-from tsdb_trader.feeds.json_mapping import read_json_mapping
-from tsdb_trader.feeds.json_rows import JsonRows, Received
+from tsdb_trader.feeds.json_rows import Received
 from tsdb_trader.feeds.json_sequence import number
+from tsdb_trader.feeds.json_stream import BLOCK, JsonStream
 from tsdb_trader.feeds.stream_registry import expect
 
-CONTENT = "messages"
-_BLOCK = 10_000
 _QUEUE = 100_000
 _FRAMES = ("topic", "sequence", "data", "skip")
 
 
-class ZeroMqStream:
-    """Reads one ZeroMQ socket.
-
-    Attributes
-    ----------
-    sequences
-        The source's own last sequence number, if its messages have one.
-    """
+class ZeroMqStream(JsonStream):
+    """Reads one ZeroMQ socket."""
 
     def __init__(self, configuration: Mapping[str, Any], clock: Clock | None = None) -> None:
         expect(
@@ -64,19 +56,11 @@ class ZeroMqStream:
         self._kind = configuration.get("socket", "sub")
         self._topics = [str(t) for t in configuration.get("topics", [])]
         self._frames = tuple(configuration.get("frames", ()))
-        self._heartbeat_s = float(configuration.get("heartbeat_s", 0.0))
-        self._max_bytes = int(configuration.get("max_bytes", 1 << 20))
         self._check()
-        mapping = read_json_mapping(configuration.get("mapping"), "zeromq mapping")
-        self._clock: Clock = clock or SystemClock()
-        self._rows = JsonRows(mapping, self._clock)
-        self.definition, self.vocabulary = mapping.definition, mapping.vocabulary
-        self.rules = self._rows.rules
+        super().__init__(configuration, "zeromq", heartbeat_s=0.0, clock=clock)
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
-        self._next = 0
-        self._heard = 0.0
         self.connections = self.reconnects = 0
 
     def _check(self) -> None:
@@ -93,20 +77,9 @@ class ZeroMqStream:
         ):
             raise InputError(f"zeromq: frames are {', '.join(_FRAMES)}, with data once")
 
-    @property
-    def sequences(self) -> dict[str, int]:
-        """Return the last sequence number seen."""
-        last = self._rows.sequence.last
-        return {} if last is None else {CONTENT: last}
-
-    @sequences.setter
-    def sequences(self, last: dict[str, int]) -> None:
-        self._rows.sequence.last = last.get(CONTENT)
-
     def open(self, next_rows: Mapping[str, int]) -> None:
         """Make the socket; ZeroMQ connects, and connects again, by itself."""
-        self._rows.rules = self.rules
-        self._next = next_rows.get(CONTENT, 0)
+        self._begin(next_rows)
         self._context = zmq.Context()
         socket = self._context.socket(zmq.SUB if self._kind == "sub" else zmq.PULL)
         self._socket = socket
@@ -131,8 +104,7 @@ class ZeroMqStream:
             if error.errno in (zmq.EADDRINUSE, zmq.EADDRNOTAVAIL):
                 raise ConnectionError(f"cannot bind: {error}") from None
             raise InputError(f"zeromq: {error}; addresses are like tcp://host:5556") from None
-        self._rows.sequence.reconnected()
-        self._heard = self._clock.monotonic()
+        self._connected()
 
     def read(self, timeout_s: float) -> Sequence[tuple[str, Block]]:
         """Return what came; the rest of what waits comes without waiting for more."""
@@ -143,20 +115,9 @@ class ZeroMqStream:
         received: list[Received] = []
         if socket.poll(int(timeout_s * 1000)):
             with contextlib.suppress(zmq.Again):
-                while len(received) < _BLOCK:
+                while len(received) < BLOCK:
                     received.append(self._message(socket.recv_multipart(zmq.NOBLOCK)))
-        now = self._clock.monotonic()
-        if received:
-            self._heard = now
-        elif self._heartbeat_s and now - self._heard > self._heartbeat_s:
-            raise ConnectionError(f"silent for {self._heartbeat_s:g} s")
-        if not received:
-            return []
-        block = self._rows.decode(received, self._next)
-        self._next = block.stop
-        if block.stop == block.start and not (block.gaps or block.filled or block.duplicates):
-            return []
-        return [(CONTENT, block)]
+        return self._blocks(received)
 
     def _message(self, frames: list[bytes]) -> Received:
         now = self._rows.now()
@@ -183,9 +144,6 @@ class ZeroMqStream:
                 # What is numbered lower from here on may be a publisher that started anew.
                 self._rows.sequence.reconnected()
 
-    def stored(self) -> None:
-        """Nothing to tell the source."""
-
     def close(self) -> None:
         """Disconnect."""
         socket, self._socket = self._socket, None
@@ -202,15 +160,10 @@ class ZeroMqStream:
 
     def detail(self) -> dict[str, Any]:
         """Return counts of messages and connections."""
-        found: dict[str, Any] = {
-            "messages": self._rows.messages,
-            "ignored": self._rows.ignored,
+        return super().detail() | {
             "connections": self.connections,
             "reconnects": self.reconnects,
         }
-        if self._rows.sequence.last is not None:
-            found |= {"sequence": self._rows.sequence.last}
-        return found
 
 
 def _sequence(frame: bytes) -> int | None:
