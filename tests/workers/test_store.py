@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
+from tsdb_trader.api.market import PartAdvance
 from tsdb_trader.errors import ConflictError, InputError, UnknownObjectError
 from tsdb_trader.feeds import base
 from tsdb_trader.feeds.base import NULL, Block, Definition, Gap, Message, Rejected, Text, Ticks
@@ -140,7 +143,8 @@ def test_write_by_a_new_writer_goes_on_where_the_last_one_stood(conn):
 def test_write_that_fails_leaves_nothing_and_may_be_tried_again(conn):
     source = writer(conn)
 
-    def fail() -> None:
+    def fail(advances: Sequence[PartAdvance]) -> None:
+        assert len(advances) == 4
         raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
