@@ -33,7 +33,7 @@ up: setup ## start venue and workers in the foreground, ctrl-c stops them
 	@$(TRADER) up
 
 test: setup ## run the test suite (TESTS='path or options of pytest')
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(TESTS)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-long: setup ## run the chaos and fuzz tests that take many minutes
 	@$(BIN)/pytest -m long --timeout 3600 $(TESTS)
