@@ -81,20 +81,25 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def main(folder: Path, least: int) -> None:
-    """Load the folder again and again, each time into a feed of its own."""
+    """Load the folder again and again."""
     buffers = prebuilt(folder)
     rows = sum(count for _, _, count in buffers)
-    bare, load = [], []
-    with database() as conn:
-        conn.execute("create schema bare")
-        for kind in ("quotes", "trades"):
-            conn.execute(BARE.format(kind=kind))
-        # Taken in turns, so that a noisy neighbour is fair to both.
-        while rows * len(load) < least or len(load) < MIN_ROUNDS:
-            feed = f"bench{len(load)}"
-            bare.append(timed(lambda: copy_bare(conn, buffers)))
-            load.append(timed(lambda feed=feed: loader.load(conn, "lean", [folder], feed=feed)))
-            print(f"  round {len(load)}: {rows / load[-1]:,.0f} of {rows / bare[-1]:,.0f} rows/s")
+    bare: list[float] = []
+    load: list[float] = []
+    while rows * len(load) < least or len(load) < MIN_ROUNDS:
+        # A new database each time, or rows would go between those of the round before; and taken
+        # in turns, so that a noisy neighbour is fair to both.
+        with database() as conn:
+            conn.execute("create schema bare")
+            for kind in ("quotes", "trades"):
+                conn.execute(BARE.format(kind=kind))
+            works: list[tuple[list[float], Callable[[], object]]] = [
+                (bare, lambda conn=conn: copy_bare(conn, buffers)),
+                (load, lambda conn=conn: loader.load(conn, "lean", [folder])),
+            ]
+            for times, work in works if len(load) % 2 == 0 else works[::-1]:
+                times.append(timed(work))
+        print(f"  round {len(load)}: {rows / load[-1]:,.0f} of {rows / bare[-1]:,.0f} rows/s")
     total = rows * len(load)
     limit, figure = total / sum(bare), total / sum(load)
     print(f"load of {total:,} ticks ({len(load)} times {rows:,}): {figure:,.0f} rows/s")
