@@ -370,6 +370,33 @@ def test_refresh_recomputes_only_what_changed(own):
     assert market.refresh_rollups(own) == 0
 
 
+def test_insert_by_hand_notes_the_days_it_went_to(own):
+    market.refresh_rollups(own)
+    columns = (
+        "recv_ts, seq, price, size, instrument_id, source_id, feed_id, ns, flags, exchange, "
+        "conditions, trade_id"
+    )
+    insert = (
+        f"insert into market._trades (ts, {columns}) select ts + %s::interval, {columns} "
+        "from market._trades where seq = 0 and ts < '2013-10-08'"
+    )
+    with own.transaction():
+        own.execute(insert, ("2 days",))
+        with own.transaction(force_rollback=True):
+            own.execute(insert, ("5 days",))
+        own.execute(insert, ("2 days",))
+    noted = own.execute(
+        "select from_bucket, to_bucket from market.rollup_invalidations "
+        "where rollup = 'bars_1m_trades' and from_bucket > '2013-10-08'"
+    ).fetchall()
+    day = datetime(2013, 10, 9, tzinfo=UTC)
+    assert set(noted) == {(day, day + timedelta(days=1))}
+    check(own)
+    own.execute("set track_counts = off")
+    own.execute(insert, ("2 days 10 hours",))
+    check(own)
+
+
 def test_refresh_up_to_a_time_leaves_the_rest_noted(own):
     market.refresh_rollups(own, OPEN + timedelta(minutes=1, seconds=30))
     stored = own.execute("select bucket from market._bars_1m_trades").fetchall()

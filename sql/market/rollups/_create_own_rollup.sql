@@ -24,9 +24,9 @@ begin
         p_current, p_table, p_rollup.rollup, market._unmaterialised(p_rollup));
     if p_rollup.level = 1 then
         execute format(
-            'create or replace trigger note_inserted_tick after insert on %s for each row '
+            'create or replace trigger note_inserted_ticks after insert on %s for each statement '
             'when (current_setting(''tsdb_trader.ranges_noted'', true) is distinct from ''on'') '
-            'execute function market._note_changed_tick(%L)', p_rollup.base, p_rollup.base);
+            'execute function market._note_inserted_ticks()', p_rollup.base);
         execute format(
             'create or replace trigger note_changed_tick after update or delete on %s for each row '
             'execute function market._note_changed_tick(%L)', p_rollup.base, p_rollup.base);

@@ -43,7 +43,7 @@ FORMATS: dict[str, Callable[[Options], Format]] = {
 KEPT_BYTES = 64 << 20
 """How much unpacked content is kept from hashing to decoding."""
 _PIECE = 1 << 20
-_AHEAD = 2
+_AHEAD = 1
 """Blocks made ahead: one to know whether another follows, one while a block is stored."""
 
 
