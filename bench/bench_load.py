@@ -51,11 +51,15 @@ def database() -> Iterator[psycopg.Connection]:
 
 
 def prebuilt(folder: Path) -> list[tuple[str, list[bytes], int]]:
-    """Return kind, buffer and rows of every block of every file."""
+    """Return kind, buffer and rows of every block of every file, as the load would store them."""
     reader = LeanFormat()
     found = []
-    for number, file in enumerate(reader.discover([folder]), 1):
-        target = pgcopy.Target(number, number, 1)
+    instruments: dict[str | None, int] = {}
+    # In the load's order: an index grows faster at its end than in the middle.
+    files = sorted(reader.discover([folder]), key=lambda file: file.path.stat().st_size)
+    for number, file in enumerate(files, 1):
+        instrument = instruments.setdefault(file.symbol, len(instruments) + 1)
+        target = pgcopy.Target(instrument, number, 1)
         with reader.open(file) as content:
             for block in reader.decode(file, content, Rules()):
                 for ticks in block.ticks:
