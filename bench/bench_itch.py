@@ -10,7 +10,6 @@ usage: bench_itch.py [messages, default 2,000,000] [messages of the large file, 
 
 from __future__ import annotations
 
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench_load import BARE, copy_bare, database, timed
+from bench_load import BARE, copy_bare, database, peak_megabytes, timed
 from tsdb_trader.feeds import loader, pgcopy
 from tsdb_trader.feeds.base import Rules
 from tsdb_trader.feeds.itch import ItchFormat
@@ -95,7 +94,7 @@ def load_and_report(url: str, path: Path) -> None:
     """Load a file in this process, and print the peak of its memory in MB."""
     with psycopg.connect(url, autocommit=True) as conn:
         total = loader.load(conn, "itch", [path]).total()
-    print(total.stored, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    print(total.stored, peak_megabytes())
 
 
 def memory(folder: Path, messages: int) -> None:

@@ -77,6 +77,16 @@ def copy_bare(conn: psycopg.Connection, buffers: list[tuple[str, list[bytes], in
                 copy.write(piece)
 
 
+def peak_megabytes() -> int:
+    """Return the most memory that this process had.
+
+    Not ru_maxrss, which a process inherits from the one that started it.
+    """
+    status = Path("/proc/self/status").read_text()
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) // 1024
+
+
 def timed(work: Callable[[], object]) -> float:
     """Return the seconds that something takes."""
     began = time.perf_counter()

@@ -8,7 +8,6 @@ usage: bench_memory.py [rows of the smaller file, 500000]
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from bench_load import database
+from bench_load import database, peak_megabytes
 from tsdb_trader import db
 from tsdb_trader.feeds import loader
 from tsdb_trader.feeds.base import Options
@@ -138,7 +137,7 @@ def load(format_name: str, path: str, url: str) -> None:
     mapping.write_text(TRADES)
     with db.connect(url, autocommit=True) as conn:
         report = loader.load(conn, format_name, [Path(path)], options=Options(mapping))
-    print(report.total().stored, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(report.total().stored, peak_megabytes())
 
 
 def main(rows: int) -> None:
@@ -155,9 +154,9 @@ def main(rows: int) -> None:
                     text=True,
                     check=True,
                 )
-                stored, kilobytes = map(int, done.stdout.split())
+                stored, peak = map(int, done.stdout.split())
                 assert stored == count
-                peaks.append(kilobytes / 1024)
+                peaks.append(peak)
         print(
             f"{name}: {rows:,} rows {peaks[0]:,.0f} MB, {10 * rows:,} rows {peaks[1]:,.0f} MB "
             f"(aim: under {AIM_MB} MB, flat)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -43,8 +42,6 @@ FORMATS: dict[str, Callable[[Options], Format]] = {
 KEPT_BYTES = 64 << 20
 """How much unpacked content is kept from hashing to decoding."""
 _PIECE = 1 << 20
-_AHEAD = 1
-"""Blocks made ahead: one to know whether another follows, one while a block is stored."""
 
 
 @dataclass
@@ -176,7 +173,7 @@ _END = object()
 
 @contextmanager
 def _ahead(files: Iterable[Iterator[Built]]) -> Iterator[Callable[[], Built | None]]:
-    """Build the blocks of all files in a thread, ahead of who takes them.
+    """Build the blocks of all files in a thread, one ahead of who takes them.
 
     What is yielded returns the next block of the current file, and None at its end; errors come
     when the block would.
@@ -189,11 +186,11 @@ def _ahead(files: Iterable[Iterator[Built]]) -> Iterator[Callable[[], Built | No
 
     blocks = produce()
     with ThreadPoolExecutor(max_workers=1) as pool:
-        following = deque(pool.submit(next, blocks, None) for _ in range(_AHEAD))
+        following = [pool.submit(next, blocks, None)]
 
         def take() -> Built | None:
-            taken = following.popleft().result()
-            following.append(pool.submit(next, blocks, None))
+            taken = following[0].result()
+            following[0] = pool.submit(next, blocks, None)
             return taken
 
         yield take
