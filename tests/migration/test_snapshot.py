@@ -41,7 +41,7 @@ order by indexrelid::regclass::text
     """
 select '    trigger ' || tgname || ' ' || tgfoid::regproc::text
 from pg_trigger where tgrelid = %(oid)s and not tgisinternal and tgname not like 'ts\\_%%'
-    and tgname not like 'note\\_%%\\_tick'
+    and tgname not like 'note\\_%%\\_tick%%'
 order by tgname
 """,
 )
