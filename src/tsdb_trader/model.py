@@ -79,8 +79,16 @@ CANCEL_REJECT_REASONS: Final = {
 }
 CANCEL_REJECT_RESPONSES: Final = {"1": "cancel_request", "2": "replace_request"}
 SIDES: Final = {"1": "buy", "2": "sell", "5": "sell_short"}
-ORDER_TYPES: Final = {"1": "market", "2": "limit"}
-TIMES_IN_FORCE: Final = {"0": "day", "3": "ioc", "4": "fok"}
+ORDER_TYPES: Final = {"1": "market", "2": "limit", "3": "stop", "4": "stop_limit", "P": "pegged"}
+TIMES_IN_FORCE: Final = {
+    "0": "day",
+    "1": "gtc",
+    "2": "at_open",
+    "3": "ioc",
+    "4": "fok",
+    "6": "gtd",
+    "7": "at_close",
+}
 
 
 def plain(value: Decimal) -> str:
@@ -92,7 +100,8 @@ def plain(value: Decimal) -> str:
 class Action:
     """One message the order path wants sent: a row of ``oms.pending_actions``.
 
-    `kind` is new or cancel; `quantity` and `limit_price` are those of the order.
+    `kind` is new, replace or cancel. Quantities and prices are those the order has once the action
+    is accepted.
     """
 
     action_id: int
@@ -111,6 +120,14 @@ class Action:
     possible_resend: bool
     as_of: datetime
     status: str
+    stop_price: Decimal | None = None
+    expire_at: datetime | None = None
+    peg_reference: str | None = None
+    peg_offset: Decimal | None = None
+    post_only: bool = False
+    display_quantity: Decimal | None = None
+    min_quantity: Decimal | None = None
+    venue_order_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
