@@ -50,6 +50,7 @@ class Life:
     canceled: int = 0
     dead: bool = False
     fix_cancel: str | None = None
+    last_fill: tuple[int, str] = (1, "none")
     told: list[tuple[str, list[dict[str, Any]]] | tuple[int, bytes]] = field(default_factory=list)
     fix_sent: list[dict[str, Any]] = field(default_factory=list)
     ouch_sent: list[tuple[int, bytes]] = field(default_factory=list)
@@ -137,6 +138,7 @@ class Life:
         reports: list[dict[int, object]] = [
             {150: "F", 39: "1", 32: shares, 31: Decimal(cents) / 100}
         ]
+        self.last_fill = (values["match_number"], f"{self.fix_id}-{self.seconds + 1}-0")
         if not self.leaves:
             self.dead = True
             if self.canceled:
@@ -203,8 +205,10 @@ class Life:
         self.say("R", {"reason": "R"}, {150: "D", 58: "restated: R"})
 
     def bust(self) -> None:
-        values = {"match_number": 1, "reason": "E", "cl_ord_id": ""}
-        self.say("B", values, {150: "H", 58: "trade broken: erroneous"})
+        """Break the last fill, or one that never was."""
+        match, exec_id = self.last_fill
+        values = {"match_number": match, "reason": "E", "cl_ord_id": ""}
+        self.say("B", values, {150: "H", 19: exec_id, 58: "trade broken: erroneous"})
 
     def prioritise(self) -> None:
         values = {"price": 1_000_100, "display": "Y", "order_reference_number": 77}
@@ -256,7 +260,7 @@ def desk(conn: psycopg.Connection) -> Desk:
 
 def what_became(conn: psycopg.Connection, order_id: int) -> dict[str, Any]:
     """Return an order, its events, executions and breaks, without the names of messages."""
-    detail = "detail - 'exec_id' - 'cxl_rej_reason'"
+    detail = "detail - 'exec_id' - 'exec_ref_id' - 'cxl_rej_reason'"
     return {
         "order": conn.execute(
             "select status, cumulative_quantity, leaves_quantity, average_price, traded_value, "
@@ -271,7 +275,7 @@ def what_became(conn: psycopg.Connection, order_id: int) -> dict[str, Any]:
             (order_id,),
         ).fetchall(),
         "executions": conn.execute(
-            "select ts, trade_date, side, quantity, price, fee from oms.executions "
+            "select ts, trade_date, kind, side, quantity, price, fee from oms.executions "
             "where order_id = %s order by execution_id",
             (order_id,),
         ).fetchall(),

@@ -1,4 +1,5 @@
--- Queues the cancel of an order for its venue, with a ClOrdID that is fixed here for good, and wakes the gateway.
+-- Queues the cancel of an order for its venue, with a ClOrdID that is fixed here for good, and wakes
+-- the gateway. OrigClOrdID: the last action of the order that was not refused, sent or not.
 create or replace function oms._add_cancel(p_order oms.orders, p_request_id uuid)
 returns void
 language plpgsql
@@ -10,7 +11,7 @@ begin
     insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, orig_cl_ord_id, request_id)
     overriding system value
     values (v_action_id, p_order.order_id, p_order.venue_id, 'cancel', oms._cl_ord_id(v_action_id),
-        p_order.cl_ord_id, p_request_id);
+        oms._last_cl_ord_id(p_order), p_request_id);
     -- Equal notifications of a transaction are sent once.
     perform pg_notify('oms_order_actions', '');
 end

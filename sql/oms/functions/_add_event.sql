@@ -1,12 +1,14 @@
--- Changes an order and appends the event that says so: the only writer of both. A null argument
--- keeps the order's value. Leaves are 0 once the order is terminal.
+-- Changes an order and appends the event that says so, then lets the orders that depend on it follow:
+-- its parent, and those it triggers or shares a group with. p_status null keeps the status.
+-- p_quantity_change, p_value_change: what the event adds to the filled quantity and its value,
+-- negative for a bust.
 create or replace function oms._add_event(
     p_order_id bigint,
     p_kind text,
     p_status text,
     p_as_of timestamptz,
-    p_fill_quantity numeric default 0,
-    p_fill_price numeric default 0,
+    p_quantity_change numeric default 0,
+    p_value_change numeric default 0,
     p_execution_id bigint default null,
     p_message_id bigint default null,
     p_detail jsonb default '{}',
@@ -18,27 +20,31 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_from text;
-    v_after oms.orders;
+    v_order oms.orders;
 begin
-    select status into strict v_from from oms.orders where order_id = p_order_id;
+    select * into strict v_order from oms.orders where order_id = p_order_id;
+    v_from := v_order.status;
+    v_order.status := coalesce(p_status, v_from);
+    v_order.cumulative_quantity := v_order.cumulative_quantity + p_quantity_change;
+    v_order.traded_value := v_order.traded_value + p_value_change;
+    v_order.event_count := v_order.event_count + 1;
+    v_order.chain_hash := oms._log_event(v_order, v_from, p_kind, p_as_of, p_execution_id, p_message_id, p_detail);
     update oms.orders
-    set status = coalesce(p_status, status),
-        cumulative_quantity = cumulative_quantity + p_fill_quantity,
-        traded_value = traded_value + p_fill_quantity * p_fill_price,
-        leaves_quantity = case
-            when coalesce(p_status, status) in ('filled', 'cancelled', 'rejected', 'expired', 'denied') then 0
-            else greatest(quantity - cumulative_quantity - p_fill_quantity, 0) end,
+    set status = v_order.status,
+        cumulative_quantity = v_order.cumulative_quantity,
+        traded_value = v_order.traded_value,
+        event_count = v_order.event_count,
+        chain_hash = v_order.chain_hash,
         venue_order_id = coalesce(p_venue_order_id, venue_order_id),
-        event_count = event_count + 1,
         updated_at = clock_timestamp()
-    where order_id = p_order_id
-    returning * into v_after;
-    insert into oms.order_events (order_id, event_no, kind, from_status, to_status, as_of,
-        cumulative_quantity, leaves_quantity, average_price, execution_id, message_id, detail)
-    values (p_order_id, v_after.event_count, p_kind, v_from, v_after.status, coalesce(p_as_of, v_after.as_of),
-        v_after.cumulative_quantity, v_after.leaves_quantity, v_after.average_price, p_execution_id,
-        p_message_id, p_detail);
+    where order_id = p_order_id;
+    if v_order.parent_order_id is not null then
+        perform oms._follow_child(v_order, p_as_of, p_quantity_change, p_value_change);
+    end if;
+    if v_order.is_contingent then
+        perform oms._work_contingents(p_order_id, p_as_of);
+    end if;
 end
 $$;
 comment on function oms._add_event(bigint, text, text, timestamptz, numeric, numeric, bigint, bigint, jsonb, text) is
-    'Applies one event to an order and appends it to the history.';
+    'Applies one event to an order, appends it to the log, and lets dependent orders follow.';

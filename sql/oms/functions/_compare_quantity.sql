@@ -12,10 +12,11 @@ as $$
 begin
     -- A report that was overtaken by later ones says less than we know: only more is a break.
     if (p_report->>'cum_qty')::numeric > p_cumulative or p_cumulative > p_order.quantity then
-        perform oms._note_break('quantity', p_order.session_id, p_order.order_id, p_venue_id,
+        perform oms._note_break('quantity', p_order, p_venue_id,
             jsonb_build_object('cum_qty', p_cumulative::text, 'quantity', p_order.quantity::text), p_report);
     else
-        update oms.breaks set resolved_at = clock_timestamp(), resolution = 'the missing executions arrived'
+        update oms.breaks set resolved_at = clock_timestamp(), resolved_by = 'venue',
+            resolution = 'the missing executions arrived'
         where order_id = p_order.order_id and kind = 'quantity' and resolved_at is null
             and (theirs->>'cum_qty')::numeric <= p_cumulative;
     end if;

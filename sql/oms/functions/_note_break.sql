@@ -1,12 +1,15 @@
--- Records a difference between the venue's view of an order and ours, or updates the open one of
--- its kind, and alerts.
+-- Records a difference between the venue's view and ours, or updates the open one of its kind about
+-- the same thing, and alerts. p_order is null when nobody knows the order. p_reference: what it is
+-- about within its kind and order, such as an ExecID.
 create or replace function oms._note_break(
     p_kind text,
-    p_session_id uuid,
-    p_order_id bigint,
+    p_order oms.orders,
     p_venue_id integer,
     p_ours jsonb,
-    p_theirs jsonb
+    p_theirs jsonb,
+    p_reference text default '',
+    p_source text default 'report',
+    p_execution_id bigint default null
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -14,17 +17,20 @@ as $$
 declare
     v_break_id bigint;
 begin
-    update oms.breaks set theirs = p_theirs, ours = p_ours, last_seen = clock_timestamp()
-    where kind = p_kind and order_id = p_order_id and resolved_at is null
+    update oms.breaks b set theirs = p_theirs, ours = p_ours, last_seen = clock_timestamp()
+    where b.kind = p_kind and b.reference = p_reference and b.venue_id is not distinct from p_venue_id
+        and b.order_id is not distinct from p_order.order_id and b.resolved_at is null
     returning break_id into v_break_id;
     if not found then
-        insert into oms.breaks (kind, session_id, order_id, venue_id, ours, theirs)
-        values (p_kind, p_session_id, p_order_id, p_venue_id, p_ours, p_theirs)
+        insert into oms.breaks (kind, session_id, order_id, venue_id, ours, theirs, reference, source, execution_id)
+        values (p_kind, p_order.session_id, p_order.order_id, p_venue_id, p_ours, p_theirs, p_reference,
+            p_source, p_execution_id)
         returning break_id into v_break_id;
     end if;
     -- At once, in the words of ops.watch_orders, which resolves it.
     perform ops.raise_alert('break', 'critical', 'break ' || v_break_id || ' (' || p_kind || ') is open',
-        jsonb_build_object('break_id', v_break_id, 'order_id', p_order_id, 'ours', p_ours, 'theirs', p_theirs));
+        jsonb_build_object('break_id', v_break_id, 'order_id', p_order.order_id, 'ours', p_ours, 'theirs', p_theirs));
 end
 $$;
-comment on function oms._note_break(text, uuid, bigint, integer, jsonb, jsonb) is 'Records a reconciliation break.';
+comment on function oms._note_break(text, oms.orders, integer, jsonb, jsonb, text, text, bigint) is
+    'Records a reconciliation break.';

@@ -21,11 +21,11 @@ begin
     perform oms._lock_account(a.session_id, a.account)
     from (
         select distinct o.session_id, o.account from oms.orders o
-        where o.venue_id = v_venue_id and o.status in ('pending_new', 'pending_cancel')
+        where o.venue_id = v_venue_id and o.awaits_venue and o.status <> 'unknown'
         order by 1, 2) a;
     for v_order in
         select * from oms.orders o
-        where o.venue_id = v_venue_id and o.status in ('pending_new', 'pending_cancel')
+        where o.venue_id = v_venue_id and o.awaits_venue and o.status <> 'unknown'
         order by o.order_id for update
     loop
         perform oms._add_event(v_order.order_id, 'recovery', 'unknown', null);
@@ -33,7 +33,7 @@ begin
     return query
         select o.order_id, o.cl_ord_id, o.session_id, i.symbol, o.side, o.status
         from oms.orders o join ref.instruments i using (instrument_id)
-        where o.venue_id = v_venue_id and o.status in ('unknown', 'new', 'partially_filled', 'done_for_day')
+        where o.venue_id = v_venue_id and o.is_live
         order by o.order_id;
 end
 $$;

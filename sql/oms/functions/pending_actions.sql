@@ -4,7 +4,9 @@ create or replace function oms.pending_actions(p_venue text, p_limit integer)
 returns table (
     action_id bigint, kind text, order_id bigint, cl_ord_id text, orig_cl_ord_id text,
     session_id uuid, account text, symbol text, side text, quantity numeric, order_type text,
-    limit_price numeric, time_in_force text, possible_resend boolean, as_of timestamptz, status text)
+    limit_price numeric, time_in_force text, possible_resend boolean, as_of timestamptz, status text,
+    stop_price numeric, expire_at timestamptz, peg_reference text, peg_offset numeric, post_only boolean,
+    display_quantity numeric, min_quantity numeric, venue_order_id text)
 -- plpgsql, because a function in language sql is planned again at every call.
 language plpgsql
 stable
@@ -14,8 +16,11 @@ as $$
 begin
     return query
         select a.action_id, a.kind, a.order_id, a.cl_ord_id, a.orig_cl_ord_id,
-            o.session_id, o.account, i.symbol, o.side, o.quantity, o.order_type,
-            o.limit_price, o.time_in_force, a.possible_resend, o.as_of, o.status
+            o.session_id, o.account, i.symbol, o.side, coalesce(a.quantity, o.quantity), o.order_type,
+            coalesce(a.limit_price, o.limit_price), o.time_in_force, a.possible_resend, o.as_of, o.status,
+            coalesce(a.stop_price, o.stop_price), coalesce(a.expire_at, o.expire_at), o.peg_reference,
+            coalesce(a.peg_offset, o.peg_offset), o.post_only,
+            coalesce(a.display_quantity, o.display_quantity), o.min_quantity, o.venue_order_id
         from oms.order_actions a
         join ref.venues v using (venue_id)
         join oms.orders o using (order_id)

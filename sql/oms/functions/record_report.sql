@@ -3,10 +3,11 @@
 -- with other content becomes a break. Nothing the venue says is dropped: a fill of an unknown order
 -- is booked to suspense, a move that oms.order_transitions does not list becomes a break.
 -- p_message: as in oms.archive_messages. p_report: texts, decimals included: msg_type, exec_type
--- (new, trade, cancelled, rejected, expired, done_for_day, pending_new, pending_cancel, status,
--- trade_cancel, trade_correct, ...), ord_status, cl_ord_id, orig_cl_ord_id, order_id, exec_id,
--- last_qty, last_px, cum_qty, leaves_qty, avg_px, side, symbol, session_id, transact_time,
--- trade_date, commission, text, ord_rej_reason, cxl_rej_reason.
+-- (new, trade, replaced, cancelled, rejected, expired, done_for_day, stopped, suspended, restated,
+-- pending_new, pending_replace, pending_cancel, calculated, status, trade_cancel, trade_correct),
+-- ord_status, cl_ord_id, orig_cl_ord_id, order_id, exec_id, exec_ref_id, last_qty, last_px, cum_qty,
+-- leaves_qty, avg_px, order_qty, price, stop_px, side, symbol, session_id, transact_time, trade_date,
+-- commission, last_liquidity_ind, exec_restatement_reason, text, ord_rej_reason, cxl_rej_reason.
 -- Returns the order's id and status (null when unknown), and whether anything was applied.
 -- Errors: TT001 unusable report; TT002 unknown venue; TT003 isolation level.
 create or replace function oms.record_report(p_venue text, p_message jsonb, p_report jsonb)
@@ -28,10 +29,7 @@ begin
         raise exception 'venue "%" does not exist', p_venue using errcode = 'TT002';
     end if;
     v_message := oms._archive(p_message || '{"direction": "in"}');
-    select o.* into v_order
-    from oms.order_actions a join oms.orders o using (order_id)
-    where a.cl_ord_id in (p_report->>'cl_ord_id', p_report->>'orig_cl_ord_id')
-    limit 1;
+    v_order := oms._find_order(v_venue.venue_id, p_report);
     -- Lock first, look afterwards: see oms._lock_account.
     perform oms._lock_account(coalesce(v_order.session_id, '00000000-0000-0000-0000-000000000000'),
         coalesce(v_order.account, 'suspense'));
@@ -49,5 +47,5 @@ begin
 end
 $$;
 comment on function oms.record_report(text, jsonb, jsonb) is
-    'Archives and applies one execution report or cancel reject, idempotently.';
+    'Archives and applies one execution report or cancel reject, idempotently. Errors: TT001 unusable report, TT002 unknown venue, TT003 isolation level.';
 grant execute on function oms.record_report(text, jsonb, jsonb) to tsdb_worker;

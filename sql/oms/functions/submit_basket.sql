@@ -14,14 +14,12 @@ declare
     v_verdicts risk.verdict[] := '{}';
     v_verdict risk.verdict;
     v_order risk.order_request;
+    v_row oms.orders;
     v_json jsonb;
     v_all_passed boolean := true;
-    v_reasons text[];
-    v_order_id bigint;
+    v_order_ids bigint[] := '{}';
+    v_groups jsonb := '{}';
     v_action_id bigint;
-    v_cl_ord_id text;
-    v_decision_id bigint;
-    v_decided_at timestamptz;
 begin
     perform oms._require_read_committed();
     if jsonb_typeof(p_orders) is distinct from 'array' or jsonb_array_length(p_orders) = 0 then
@@ -37,8 +35,15 @@ begin
         return;
     end if;
     for v_json in select j from jsonb_array_elements(p_orders) with ordinality as t (j, n) order by n loop
-        v_orders := v_orders || risk._read_order(v_json);
+        v_order := risk._read_order(v_json);
+        v_orders := v_orders || v_order;
+        v_order_ids := v_order_ids || nextval('oms.orders_order_id_seq');
+        if v_order.oco is not null then
+            -- A group is named after its first order.
+            v_groups := jsonb_build_object(v_order.oco, v_order_ids[cardinality(v_order_ids)]) || v_groups;
+        end if;
     end loop;
+    perform oms._check_contingencies(v_orders);
     -- In one order for all callers, so that two baskets cannot wait for each other.
     perform oms._lock_account(a.session_id, a.account)
     from (select distinct o.session_id, o.account from unnest(v_orders) o order by 1, 2) a;
@@ -52,47 +57,41 @@ begin
     for v_leg in 1 .. cardinality(v_orders) loop
         v_order := v_orders[v_leg];
         v_verdict := v_verdicts[v_leg];
-        v_order_id := nextval('oms.orders_order_id_seq');
-        v_cl_ord_id := null;
-        v_reasons := case
+        v_row := risk._as_row(v_order);
+        v_row.order_id := v_order_ids[v_leg];
+        v_row.request_id := p_request_id;
+        v_row.request_leg := v_leg;
+        v_row.as_of := p_as_of;
+        v_row.trigger_order_id := v_order_ids[v_order.contingent_on];
+        v_row.oco_group_id := (v_groups->>v_order.oco)::bigint;
+        v_row.is_contingent := v_order.contingent_on is not null or v_order.oco is not null
+            or exists (select from unnest(v_orders) o where o.contingent_on = v_leg);
+        v_row.ceiling_quantity := case
+            when v_order.contingent_on is not null or v_order.oco is not null then v_order.quantity end;
+        v_row.status := case
+            when not v_all_passed then 'denied'
+            when v_order.contingent_on is not null then 'held'
+            when v_order.is_parent then 'new'
+            else 'pending_new' end;
+        v_row.reasons := case
             when v_all_passed then '{}'
             when v_verdict.passed then array['basket: another order of it was denied']
-            else (
-                select array_agg(u.c || ': ' || u.r order by u.n)
-                from unnest(v_verdict.controls, v_verdict.passes, v_verdict.reasons)
-                    with ordinality as u (c, p, r, n)
-                where not u.p) end;
-        insert into risk.decisions (order_id, as_of, passed, controls, passes, reasons, observed, limit_values)
-        values (v_order_id, p_as_of, v_all_passed, v_verdict.controls, v_verdict.passes,
-            v_verdict.reasons, v_verdict.observed, v_verdict.limit_values)
-        returning decision_id, decided_at into v_decision_id, v_decided_at;
-        if v_all_passed then
+            else risk._reasons(v_verdict) end;
+        select d.decision_id, d.decided_at into v_row.decision_id, v_row.decided_at
+        from risk._record_decision(v_row.order_id, p_as_of, v_verdict, v_all_passed, 'new') d;
+        if v_row.status = 'pending_new' then
             v_action_id := nextval('oms.order_actions_action_id_seq');
-            v_cl_ord_id := oms._cl_ord_id(v_action_id);
+            v_row.cl_ord_id := oms._cl_ord_id(v_action_id);
         end if;
-        insert into oms.orders (order_id, session_id, request_id, request_leg, account, strategy_id,
-            origin, signal_id, signal_as_of, signal_leg, pair_id, parent_order_id, plan_id, operator,
-            instrument_id, venue_id, side, quantity, order_type, limit_price, stop_price, time_in_force,
-            tags, status, reasons, cl_ord_id, leaves_quantity, event_count, as_of, decision_id, decided_at)
-        overriding system value
-        values (v_order_id, v_order.session_id, p_request_id, v_leg, v_order.account, v_order.strategy_id,
-            v_order.origin, v_order.signal_id, v_order.signal_as_of, v_order.signal_leg, v_order.pair_id,
-            v_order.parent_order_id, v_order.plan_id, v_order.operator, v_order.instrument_id,
-            v_order.venue_id, v_order.side, v_order.quantity, v_order.order_type, v_order.limit_price,
-            v_order.stop_price, v_order.time_in_force, v_order.tags,
-            case when v_all_passed then 'pending_new' else 'denied' end, v_reasons, v_cl_ord_id,
-            case when v_all_passed then v_order.quantity else 0 end, 1, p_as_of, v_decision_id, v_decided_at);
-        insert into oms.order_events (order_id, event_no, kind, to_status, as_of, cumulative_quantity, leaves_quantity)
-        values (v_order_id, 1, 'submitted', case when v_all_passed then 'pending_new' else 'denied' end,
-            p_as_of, 0, case when v_all_passed then v_order.quantity else 0 end);
-        if v_all_passed then
+        perform oms._insert_order(v_row);
+        if v_row.status = 'pending_new' then
             insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, request_id)
             overriding system value
-            values (v_action_id, v_order_id, v_order.venue_id, 'new', v_cl_ord_id, p_request_id);
+            values (v_action_id, v_row.order_id, v_row.venue_id, 'new', v_row.cl_ord_id, p_request_id);
         end if;
-        order_id := v_order_id;
-        status := case when v_all_passed then 'pending_new' else 'denied' end;
-        reasons := v_reasons;
+        order_id := v_row.order_id;
+        status := v_row.status;
+        reasons := v_row.reasons;
         return next;
     end loop;
     if v_all_passed then
@@ -101,5 +100,5 @@ begin
 end
 $$;
 comment on function oms.submit_basket(jsonb, uuid, timestamptz) is
-    'Submits several orders, all or none; idempotent by request id. Order keys: see oms.submit_order.';
+    'Submits several orders, all or none; idempotent by request id. Order keys: see oms.submit_order; legs may depend on each other by contingent_on and oco. Errors: TT001 unusable order, TT002 unknown name, TT003 isolation level, TT006 request id reused.';
 grant execute on function oms.submit_basket(jsonb, uuid, timestamptz) to tsdb_worker, tsdb_operator;

@@ -39,7 +39,7 @@ begin
         for v_working in
             select o.order_id from oms.orders o
             where o.session_id = v_session.session_id and o.pair_id = v_signal.pair_id
-                and o.status in ('pending_new', 'new', 'partially_filled', 'done_for_day', 'unknown')
+                and o.is_live and o.status <> 'pending_cancel'
             order by o.order_id
         loop
             perform oms.cancel_order(v_working.order_id,

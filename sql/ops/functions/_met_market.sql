@@ -14,7 +14,7 @@ begin
         join venue.orders x on x.venue = v.venue and x.cl_ord_id = o.cl_ord_id
         join venue._progress p on p.venue = v.venue and p.session_id = o.session_id
         where o.session_id = p_session_id
-            and o.status in ('new', 'partially_filled', 'pending_cancel')
+            and o.status in ('new', 'partially_filled', 'pending_cancel', 'pending_replace')
             and (p.batch_no < p_batch_no
                 or x.cumulative_quantity <> o.cumulative_quantity
                 or x.status not in ('new', 'partially_filled')));

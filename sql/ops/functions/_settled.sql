@@ -12,8 +12,7 @@ as $$
             where c.session_id = p_session_id and c.batch_id = p_batch_id))
         and not exists (
             select from oms.orders o
-            where o.session_id = p_session_id
-                and o.status in ('pending_new', 'pending_cancel', 'unknown'))
+            where o.session_id = p_session_id and o.awaits_venue)
         and (p_batch_id is null or ops._met_market(p_session_id, (
             select b.batch_no from market.batches b where b.batch_id = p_batch_id)))
 $$;

@@ -123,7 +123,7 @@ begin
     return query
     with judged as (
         select count(*) as orders,
-            count(*) filter (where d.decisions <> 1) as undecided,
+            count(*) filter (where d.decisions <> 1 or not d.passed and o.status <> 'denied') as undecided,
             count(*) filter (where num_nonnulls(o.signal_id, o.parent_order_id, o.plan_id, o.operator) <> 1)
                 as unfounded,
             count(*) filter (where o.origin = 'signal' and not exists (
@@ -131,8 +131,8 @@ begin
                 where g.as_of = o.signal_as_of and g.signal_id = o.signal_id)) as orphaned
         from oms.orders o
         cross join lateral (
-            select count(*) as decisions from risk.decisions d
-            where d.order_id = o.order_id and d.passed = (o.status <> 'denied')) d
+            select count(*) as decisions, coalesce(bool_and(d.passed), false) as passed from risk.decisions d
+            where d.order_id = o.order_id and d.action = 'new') d
         where o.session_id = p_session_id)
     select 'every order has a risk decision and exactly one origin',
         undecided = 0 and unfounded = 0 and orphaned = 0,
@@ -149,8 +149,8 @@ begin
             on m.recorded_at = a.message_at and m.message_id = a.message_id
         left join (
             select v.cl_ord_id, min(v.message_no) as message_no from venue._messages v
-            where v.msg_type in ('D', 'F') group by v.cl_ord_id) vm on vm.cl_ord_id = a.cl_ord_id
-        where o.session_id = p_session_id and (a.status = 'sent' or vm.message_no is not null)),
+            where v.msg_type in ('D', 'F', 'G') group by v.cl_ord_id) vm on vm.cl_ord_id = a.cl_ord_id
+        where o.session_id = p_session_id and (a.status in ('sent', 'accepted') or vm.message_no is not null)),
     reports as (
         select r.report_no, exists (
             select from oms.fix_messages m
@@ -179,7 +179,7 @@ begin
     return query
     select 'no order is stuck', count(*) = 0, format('%s orders wait for the venue', count(*))
     from oms.orders o
-    where o.session_id = p_session_id and o.status in ('pending_new', 'pending_cancel', 'unknown');
+    where o.session_id = p_session_id and o.awaits_venue;
 end
 $$;
 comment on function ops.check_invariants(uuid) is

@@ -51,7 +51,7 @@ as $$
         where not exists (
             select from oms.execution_keys k
             where k.venue_id = e.venue_id and k.trade_date = e.trade_date and k.exec_id = e.exec_id
-                and k.execution_id = e.execution_id)
+                and (k.execution_id = e.execution_id or e.kind = 'correction'))
         union all
         select 'executions without FIX message', count(*) from oms.executions e
         where not exists (
@@ -59,7 +59,7 @@ as $$
             where m.recorded_at = e.message_at and m.message_id = e.message_id)
         union all
         select 'sent actions without FIX message', count(*) from oms.order_actions a
-        where a.status = 'sent' and a.message_id is not null and not exists (
+        where a.status in ('sent', 'accepted') and a.message_id is not null and not exists (
             select from oms.fix_messages m
             where m.recorded_at = a.message_at and m.message_id = a.message_id)
     ) as k (kind, orphans)

@@ -31,8 +31,8 @@ begin
     -- order all others lock them.
     for v_order_id in
         select o.order_id from oms.orders o
-        where o.session_id = p_session_id and o.status in ('new', 'partially_filled', 'done_for_day')
-        order by o.account, o.order_id
+        where o.session_id = p_session_id and (o.is_live or o.status = 'held')
+        order by o.account, o.is_parent desc, o.order_id
     loop
         perform oms.cancel_order(
             v_order_id, md5('end of session ' || v_order_id)::uuid, v_last.as_of);

@@ -11,8 +11,7 @@ as $$
         select 'order_stuck' as kind, 'order ' || o.order_id || ' waits for its venue' as message,
             jsonb_build_object('order_id', o.order_id, 'status', o.status, 'since', o.updated_at) as detail
         from oms.orders o
-        where o.status in ('pending_new', 'pending_cancel', 'unknown')
-            and o.updated_at < clock_timestamp() - p_age
+        where o.awaits_venue and o.updated_at < clock_timestamp() - p_age
         union all
         select 'break', 'break ' || b.break_id || ' (' || b.kind || ') is open',
             jsonb_build_object('break_id', b.break_id, 'order_id', b.order_id)

@@ -1,10 +1,13 @@
 -- Runs every control on one order at a session time. Fails closed: a missing limit, quote or rate
--- denies. p_ahead: orders of the same basket that count as working already.
+-- denies. p_ahead: orders of the same basket that count as working already. p_current: the order as
+-- it is, when p_order is what it is to become. Contingent legs are judged in full when they are
+-- released; on submission they count as nothing in the market.
 -- The caller holds the account's lock when the answer is to be relied on.
 create or replace function risk._evaluate(
     p_order risk.order_request,
     p_as_of timestamptz,
-    p_ahead risk.order_request[] default '{}'
+    p_ahead risk.order_request[] default '{}',
+    p_current oms.orders default null
 )
 returns risk.verdict
 language plpgsql
@@ -21,7 +24,11 @@ declare
     v_reference numeric;
     v_adverse numeric;
     v_price numeric;
+    v_deviation numeric;
+    v_adds numeric;
+    v_room numeric;
     v_age numeric;
+    v_parent record;
     v_verdict risk.verdict;
 begin
     select
@@ -42,27 +49,34 @@ begin
          where session_id = p_order.session_id and account = p_order.account
             and strategy_id = p_order.strategy_id
             and instrument_id = p_order.instrument_id) as strategy_position,
-        w.account_working, w.strategy_working
+        w.account_working, w.strategy_working, w.reducing
     into v
     from ref.instruments i
     left join market.latest_quotes q
         on q.session_id = p_order.session_id and q.instrument_id = i.instrument_id
     cross join lateral (
-        -- The same statuses as oms.orders_working_idx; only the side that adds to this order.
+        -- Only the side that adds to this order. A parent counts, and its children with it.
         select coalesce(sum(o.quantity), 0) as account_working,
-            coalesce(sum(o.quantity) filter (where o.strategy_id = p_order.strategy_id), 0) as strategy_working
+            coalesce(sum(o.quantity) filter (where o.strategy_id = p_order.strategy_id), 0) as strategy_working,
+            coalesce(sum(o.quantity) filter (where o.reduce_only), 0) as reducing
         from (
-            select leaves_quantity as quantity, strategy_id, side from oms.orders
+            select exposed_quantity as quantity, strategy_id, side, reduce_only from oms.orders
             where session_id = p_order.session_id and account = p_order.account
-                and instrument_id = p_order.instrument_id
-                and status in ('pending_new', 'new', 'partially_filled', 'pending_cancel', 'done_for_day', 'unknown')
+                and instrument_id = p_order.instrument_id and is_live and parent_order_id is null
+                and order_id is distinct from p_current.order_id
             union all
-            select a.quantity, a.strategy_id, a.side from unnest(p_ahead) a
+            select a.quantity, a.strategy_id, a.side, a.reduce_only from unnest(p_ahead) a
             where a.session_id = p_order.session_id and a.account = p_order.account
-                and a.instrument_id = p_order.instrument_id) o
+                and a.instrument_id = p_order.instrument_id and a.parent_order_id is null
+                and a.contingent_on is null
+                -- Of a group only one order fills: this one counts for all.
+                and a.oco is distinct from p_order.oco or a.oco is null) o
         where (o.side = 'buy') = (p_order.side = 'buy')) w
     where i.instrument_id = p_order.instrument_id;
 
+    v_adds := case
+        when p_order.contingent_on is not null or p_order.parent_order_id is not null then 0
+        else p_order.quantity - coalesce(p_current.cumulative_quantity, 0) end;
     -- The tightest limit per control; the position's is chosen by what is left of it, because a
     -- limit that names a strategy looks at that strategy's position alone.
     select jsonb_object_agg(control, value) into v_limits
@@ -75,17 +89,26 @@ begin
     from (
         select value,
             case when scope ? 'strategy'
-                then v_sign * v.strategy_position + v.strategy_working + p_order.quantity
-                else v_sign * v.account_position + v.account_working + p_order.quantity end as observed
+                then v_sign * v.strategy_position + v.strategy_working + v_adds
+                else v_sign * v.account_position + v.account_working + v_adds end as observed
         from risk.limits
         where control = 'position' and superseded_at = 'infinity'
             and p_as_of >= valid_from and p_as_of < valid_to and v_scope @> scope) l
     order by value - observed
     limit 1;
 
+    select * into v_parent from risk._parent_room(p_order, p_current);
     v_reference := (v.bid_price + v.ask_price) / (2 * v.price_unit);
     v_adverse := case when v_sign > 0 then v.ask_price else v.bid_price end / v.price_unit;
-    v_price := coalesce(p_order.limit_price, v_adverse);
+    -- A stop trades at its stop price or worse, a market order at the adverse quote.
+    v_price := coalesce(p_order.limit_price, v_sign * greatest(v_sign * p_order.stop_price, v_sign * v_adverse), v_adverse);
+    v_deviation := case p_order.order_type
+        -- A stop on the far side of the market waits, however far; on the near side it trades at once.
+        when 'stop' then greatest(v_sign * (v_adverse - p_order.stop_price) / v_reference, 0)
+        when 'stop_limit' then abs(p_order.limit_price / p_order.stop_price - 1)
+        else abs(v_price / v_reference - 1) end;
+    v_room := case
+        when p_order.reduce_only and p_order.contingent_on is null then -v_sign * v.account_position - v.reducing end;
     v_age := extract(epoch from p_as_of - v.quote_ts);
 
     select
@@ -111,17 +134,21 @@ begin
             (2, 'account', false, v.account_status = 'active', 'the account is ' || v.account_status, null, null),
             (3, 'strategy', false, v.strategy_status = 'active', 'the strategy is ' || v.strategy_status, null, null),
             (4, 'instrument', false, v.instrument_status = 'active', 'the instrument is ' || v.instrument_status, null, null),
-            (5, 'venue', false, v.venue_status = 'active', 'the venue is ' || v.venue_status, null, null),
+            (5, 'venue', false, p_order.is_parent or v.venue_status = 'active', 'the venue is ' || v.venue_status, null, null),
             (6, 'halt', false, v.halt_reason is null, 'halted: ' || v.halt_reason, null, null),
             (7, 'market_data', true, v_age >= 0, 'the latest quote is later than the order', v_age, (v_limits->>'market_data')::numeric),
             (8, 'order_quantity', true, true, null, p_order.quantity, (v_limits->>'order_quantity')::numeric),
             (9, 'order_value', true, v.same_currency, 'no rate between the currencies of instrument and account',
                 p_order.quantity * case when v_sign > 0 then v_price else greatest(v_price, v_adverse) end,
                 (v_limits->>'order_value')::numeric),
-            (10, 'price_collar', true, true, null, abs(v_price / v_reference - 1), (v_limits->>'price_collar')::numeric),
-            (11, 'position', true, true, null, v_position_observed, v_position_limit)
+            (10, 'price_collar', true, true, null, v_deviation, (v_limits->>'price_collar')::numeric),
+            (11, 'position', true, true, null, v_position_observed, v_position_limit),
+            (12, 'reduce_only', false, coalesce(v_adds <= v_room, true),
+                trim_scale(v_adds) || ' is more than the ' || trim_scale(greatest(v_room, 0)) || ' there are to reduce',
+                case when v_room is not null then v_adds end, v_room),
+            (13, 'parent', false, v_parent.problem is null, v_parent.problem, null, v_parent.remaining)
         ) as l (no, control, needs_limit, ok, reason, observed, limit_value)) c;
     return v_verdict;
 end
 $$;
-comment on function risk._evaluate(risk.order_request, timestamptz, risk.order_request[]) is 'All pre-trade controls on one order.';
+comment on function risk._evaluate(risk.order_request, timestamptz, risk.order_request[], oms.orders) is 'All pre-trade controls on one order.';

@@ -10,7 +10,9 @@ declare
     v_known constant text[] := array['session_id', 'account', 'strategy', 'origin', 'signal_id',
         'signal_as_of', 'signal_leg', 'pair_id', 'parent_order_id', 'plan_id', 'operator', 'symbol',
         'instrument_id', 'side', 'quantity', 'order_type', 'limit_price', 'stop_price',
-        'time_in_force', 'venue', 'tags'];
+        'time_in_force', 'venue', 'tags', 'expire_at', 'peg_reference', 'peg_offset', 'post_only',
+        'display_quantity', 'min_quantity', 'reduce_only', 'trader', 'client_ref', 'is_parent',
+        'contingent_on', 'oco'];
     v_key text;
     v_order risk.order_request;
 begin
@@ -40,6 +42,18 @@ begin
     v_key := 'parent_order_id'; v_order.parent_order_id := p_order->>'parent_order_id';
     v_key := 'plan_id';         v_order.plan_id := p_order->>'plan_id';
     v_key := 'instrument_id';   v_order.instrument_id := p_order->>'instrument_id';
+    v_key := 'expire_at';       v_order.expire_at := p_order->>'expire_at';
+    v_key := 'peg_offset';      v_order.peg_offset := p_order->>'peg_offset';
+    v_key := 'display_quantity'; v_order.display_quantity := p_order->>'display_quantity';
+    v_key := 'min_quantity';    v_order.min_quantity := p_order->>'min_quantity';
+    v_key := 'contingent_on';   v_order.contingent_on := p_order->>'contingent_on';
+    v_key := 'post_only';       v_order.post_only := coalesce((p_order->>'post_only')::boolean, false);
+    v_key := 'reduce_only';     v_order.reduce_only := coalesce((p_order->>'reduce_only')::boolean, false);
+    v_key := 'is_parent';       v_order.is_parent := coalesce((p_order->>'is_parent')::boolean, false);
+    v_order.peg_reference := p_order->>'peg_reference';
+    v_order.trader := p_order->>'trader';
+    v_order.client_ref := p_order->>'client_ref';
+    v_order.oco := p_order->>'oco';
     v_order.account := p_order->>'account';
     v_order.strategy := p_order->>'strategy';
     v_order.origin := p_order->>'origin';
@@ -62,32 +76,10 @@ begin
         raise exception 'origin "%" needs its own id and no other: signal: signal_id, signal_as_of and signal_leg; parent: parent_order_id; plan: plan_id; operator: operator', v_order.origin
             using errcode = 'TT001';
     end if;
-    if v_order.side not in ('buy', 'sell', 'sell_short') then
-        raise exception 'side "%" is none of buy, sell, sell_short', v_order.side using errcode = 'TT001';
+    if v_order.order_type = 'pegged' then
+        v_order.peg_offset := coalesce(v_order.peg_offset, 0);
     end if;
-    if v_order.order_type not in ('market', 'limit') then
-        raise exception 'order_type "%" is none of market, limit', v_order.order_type using errcode = 'TT001';
-    end if;
-    if v_order.time_in_force not in ('day', 'ioc', 'fok') then
-        raise exception 'time_in_force "%" is none of day, ioc, fok', v_order.time_in_force using errcode = 'TT001';
-    end if;
-    -- NaN is greater than infinity in numeric, so one comparison refuses both.
-    if not (v_order.quantity > 0 and v_order.quantity < 'infinity') then
-        raise exception 'quantity % is not a positive number', v_order.quantity using errcode = 'TT001';
-    end if;
-    if (v_order.order_type = 'limit') <> (v_order.limit_price is not null) then
-        raise exception 'a limit order needs limit_price, and a market order has none' using errcode = 'TT001';
-    end if;
-    if not (coalesce(v_order.limit_price, 1) > 0 and coalesce(v_order.limit_price, 1) < 'infinity') then
-        raise exception 'limit_price % is not a positive number', v_order.limit_price using errcode = 'TT001';
-    end if;
-    if v_order.stop_price is not null then
-        raise exception 'stop_price needs a stop order, and order_type is "%"', v_order.order_type
-            using errcode = 'TT001';
-    end if;
-    if jsonb_typeof(v_order.tags) <> 'object' then
-        raise exception 'tags is a JSON object, not %', jsonb_typeof(v_order.tags) using errcode = 'TT001';
-    end if;
+    perform risk._check_terms(v_order);
 
     if not exists (select from ops.sessions where session_id = v_order.session_id) then
         raise exception 'session % does not exist: open one with ops.open_session', v_order.session_id
@@ -110,10 +102,15 @@ begin
         raise exception 'instrument "%" does not exist', coalesce(p_order->>'symbol', p_order->>'instrument_id')
             using errcode = 'TT002';
     end if;
-    v_order.venue := coalesce(p_order->>'venue', (select venue from ref.venues order by venue_id limit 1));
-    select venue_id into v_order.venue_id from ref.venues where venue = v_order.venue;
-    if not found then
-        raise exception 'venue "%" does not exist', v_order.venue using errcode = 'TT002';
+    if v_order.is_parent and p_order->>'venue' is not null then
+        raise exception 'a parent order has no venue: its children do' using errcode = 'TT001';
+    end if;
+    if not v_order.is_parent then
+        v_order.venue := coalesce(p_order->>'venue', (select venue from ref.venues order by venue_id limit 1));
+        select venue_id into v_order.venue_id from ref.venues where venue = v_order.venue;
+        if not found then
+            raise exception 'venue "%" does not exist', v_order.venue using errcode = 'TT002';
+        end if;
     end if;
     if v_order.origin = 'parent'
         and not exists (select from oms.orders where order_id = v_order.parent_order_id) then

@@ -22,6 +22,8 @@ ROLES = (
     "tsdb_readonly",
     "tsdb_operator",
 )
+LOG_OWNER = "tsdb_log"
+"""Owns the order log, so that our own owner role cannot change it; nobody logs in as it."""
 _REQUIRED = "timescaledb"
 _OPTIONAL = ("pgtap", "plpgsql_check")
 _TEMPLATE = "template1"
@@ -53,6 +55,22 @@ def create_roles(conn: psycopg.Connection, passwords: dict[str, str]) -> None:
         conn.execute(statement)
     # Tests clone databases.
     conn.execute(sql.SQL("alter role {} createdb").format(sql.Identifier(OWNER)))
+    _create_log_owner(conn)
+
+
+def _create_log_owner(conn: psycopg.Connection) -> None:
+    """Let the owner act as the log's owner when it says so (migrations do), and not by itself."""
+    known = conn.execute("select 1 from pg_roles where rolname = %s", (LOG_OWNER,)).fetchone()
+    if not known:
+        conn.execute(sql.SQL("create role {} nologin").format(sql.Identifier(LOG_OWNER)))
+    log, owner = sql.Identifier(LOG_OWNER), sql.Identifier(OWNER)
+    if conn.info.server_version >= 160000:
+        option = sql.SQL("with inherit false, set true")
+    else:
+        # Before PostgreSQL 16 it is the member that inherits or not, from all its roles.
+        conn.execute(sql.SQL("alter role {} noinherit").format(owner))
+        option = sql.SQL("")
+    conn.execute(sql.SQL("grant {} to {} {}").format(log, owner, option))
 
 
 def create_extensions(url: str) -> None:

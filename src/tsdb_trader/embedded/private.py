@@ -26,6 +26,8 @@ from tsdb_trader.errors import EmbeddedServerError
 
 _ROOT_FOLDER = Path("/var/lib/tsdb-trader")
 """Where root keeps what the server's user must reach, if the home folder is closed to it."""
+_SETUP = 2
+"""Raised when a set-up server lacks something that a newer program needs, such as a role."""
 
 
 @dataclass
@@ -40,6 +42,8 @@ class State:
     database: str = ""
     """The database that was set up last."""
     ready: bool = False
+    setup: int = 0
+    """Which version of the set-up it has had."""
 
 
 @contextmanager
@@ -148,7 +152,7 @@ class Private:
 
     def running(self) -> Server | None:
         """Return the server if it is up and set up."""
-        if not self.state.ready or self.state.database != self.config.database_name:
+        if not self._is_set_up(self.config.database_name):
             return None
         found = postgres.read_postmaster(self.data_dir)
         return self.server(found) if found and found.ready else None
@@ -168,9 +172,13 @@ class Private:
         if postgres.read_postmaster(self.data_dir) is None:
             self._start_cluster()
         server = self.server(postgres.wait_ready(self.data_dir))
-        if not self.state.ready or self.state.database != server.database:
+        if not self._is_set_up(server.database):
             self._set_up(server)
         return server
+
+    def _is_set_up(self, database: str) -> bool:
+        state = self.state
+        return state.ready and state.database == database and state.setup == _SETUP
 
     def _set_orphan_aside(self) -> None:
         """Deal with data whose passwords are lost."""
@@ -239,6 +247,7 @@ class Private:
                 self.archive_fix()
                 bootstrap.create_database(url_of, server.database)
         state.timescaledb, state.database, state.ready = version, server.database, True
+        state.setup = _SETUP
         self.save()
 
     def stop(self, immediate: bool = False) -> bool:

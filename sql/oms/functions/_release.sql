@@ -1,0 +1,42 @@
+-- Sends a held order for a quantity, if every control passes now; if not, it is denied and a person is
+-- told, because what it was to protect is not protected. The caller holds the account's lock.
+create or replace function oms._release(p_order oms.orders, p_quantity numeric, p_as_of timestamptz)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_order oms.orders := p_order;
+    v_verdict risk.verdict;
+    v_action_id bigint;
+    v_cl_ord_id text;
+begin
+    v_order.quantity := p_quantity;
+    v_order.min_quantity := least(p_order.min_quantity, p_quantity);
+    v_order.display_quantity := least(p_order.display_quantity, p_quantity);
+    v_verdict := risk._evaluate(risk._restate_order(v_order), p_as_of, '{}', p_order);
+    perform risk._record_decision(p_order.order_id, p_as_of, v_verdict, v_verdict.passed, 'release');
+    if not v_verdict.passed then
+        update oms.orders set reasons = risk._reasons(v_verdict) where order_id = p_order.order_id;
+        perform oms._add_event(p_order.order_id, 'released', 'denied', p_as_of,
+            p_detail => jsonb_build_object('reasons', risk._reasons(v_verdict)));
+        perform ops.raise_alert('contingent_denied', 'critical',
+            'contingent order ' || p_order.order_id || ' was denied when its trigger filled: '
+            || array_to_string(risk._reasons(v_verdict), '; '),
+            jsonb_build_object('order_id', p_order.order_id, 'trigger_order_id', p_order.trigger_order_id));
+        return;
+    end if;
+    v_action_id := nextval('oms.order_actions_action_id_seq');
+    v_cl_ord_id := oms._cl_ord_id(v_action_id);
+    update oms.orders set quantity = v_order.quantity, min_quantity = v_order.min_quantity,
+        display_quantity = v_order.display_quantity, cl_ord_id = v_cl_ord_id
+    where order_id = p_order.order_id;
+    perform oms._add_event(p_order.order_id, 'released', 'pending_new', p_as_of,
+        p_detail => jsonb_build_object('quantity', p_quantity::text, 'cl_ord_id', v_cl_ord_id));
+    insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, request_id)
+    overriding system value
+    values (v_action_id, p_order.order_id, p_order.venue_id, 'new', v_cl_ord_id, p_order.request_id);
+    perform pg_notify('oms_order_actions', '');
+end
+$$;
+comment on function oms._release(oms.orders, numeric, timestamptz) is 'Sends a held order.';
