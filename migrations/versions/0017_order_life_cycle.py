@@ -51,6 +51,7 @@ alter table oms.orders
     add column is_parent boolean not null default false,
     add column trigger_order_id bigint references oms.orders,
     add column oco_group_id bigint,
+    add column succeeds_order_id bigint unique references oms.orders,
     add column is_contingent boolean not null default false,
     add column ceiling_quantity numeric,
     add column pending_quantity numeric,
@@ -78,7 +79,7 @@ alter table oms.orders
             else peg_reference is not null and stop_price is null end),
     add constraint orders_expire_at_check check ((time_in_force = 'gtd') = (expire_at is not null)),
     add constraint orders_cl_ord_id_check
-        check ((status in ('held', 'denied') or is_parent) or cl_ord_id is not null),
+        check (is_parent or status in ('held', 'denied', 'cancelled') or cl_ord_id is not null),
     add constraint orders_destination_check check (is_parent = (venue_id is null));
 -- Everything that can still trade: small whatever the history, read by every risk check.
 create index orders_working_idx on oms.orders (session_id, account, instrument_id) where is_live;
@@ -106,6 +107,8 @@ comment on column oms.orders.is_parent is 'Worked by child orders, never sent it
 comment on column oms.orders.trigger_order_id is 'The order whose fills release this one.';
 comment on column oms.orders.oco_group_id is
     'Orders of which, together, only the ceiling may fill: what one fills the others lose.';
+comment on column oms.orders.succeeds_order_id is
+    'The contingent order that was over when its trigger filled more, for which this one was made.';
 comment on column oms.orders.is_contingent is 'It triggers others, or belongs to those it concerns.';
 comment on column oms.orders.ceiling_quantity is
     'What a contingent order may fill at most; its quantity follows its trigger and group.';

@@ -12,6 +12,7 @@ declare
     v record;
     v_order oms.orders;
     v_terms oms.orders;
+    v_trigger_id bigint;
 begin
     for v in
         select o.order_id,
@@ -40,6 +41,8 @@ begin
             perform oms._add_replace(v_order, v_terms, null, p_as_of);
         end if;
     end loop;
+    select coalesce(o.trigger_order_id, o.order_id) into v_trigger_id from oms.orders o where o.order_id = p_order_id;
+    perform oms._rearm(v_trigger_id, p_as_of);
 end
 $$;
 comment on function oms._work_contingents(bigint, timestamptz) is
