@@ -15,6 +15,11 @@ begin
         if coalesce((p_report->>'cum_qty')::numeric, 0) <> p_order.cumulative_quantity then
             return;
         end if;
+        if v_theirs = 'filled' and p_order.cumulative_quantity < p_order.quantity then
+            perform oms._note_break('status', p_order, p_order.venue_id, jsonb_build_object(
+                'status', p_order.status, 'quantity', p_order.quantity::text), p_report, p_source => 'status');
+            return;
+        end if;
         update oms.order_actions a set status = 'void'
         where a.order_id = p_order.order_id and a.kind = 'replace' and a.status in ('pending', 'sent');
         update oms.orders o set pending_quantity = null where o.order_id = p_order.order_id;
