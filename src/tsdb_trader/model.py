@@ -63,9 +63,12 @@ class Question:
 
 def _as_json(value: Any) -> dict[str, str]:
     """Return the fields as texts, without what is not known and flags that are not set."""
-    found: dict[str, Any] = {f.name: getattr(value, f.name) for f in fields(value)}
     # By identity: a quantity of zero is known.
-    return {k: _text(held) for k, held in found.items() if held is not None and held is not False}
+    return {
+        name: _text(held)
+        for name in value.__slots__
+        if (held := getattr(value, name)) is not None and held is not False
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,10 @@ _SECRET_LENGTHS: Final = frozenset({95, 1401, 1403})
 _MASK: Final = "***"
 _LONGEST_NUMBER: Final = 60
 _NUMBER: Final = re.compile(r"-?(?:\d+\.?\d*|\.\d+)", re.ASCII)
-_TIME: Final = re.compile(r"(\d{8})-(\d{2}:\d{2}):(\d{2})(?:\.(\d{1,12}))?", re.ASCII)
+_DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
+_TIME: Final = re.compile(
+    rf"{_DATE.pattern}-(\d{{2}}):(\d{{2}}):(\d{{2}})(?:\.(\d{{1,12}}))?", re.ASCII
+)
 
 
 class CodecError(TraderError):
@@ -336,12 +339,13 @@ def time_of(fields: Fields, tag: int) -> datetime | None:
     try:
         if match is None:
             raise ValueError
-        day, minutes, seconds, fraction = match.groups()
+        *moment, seconds, fraction = match.groups()
+        year, month, day, hour, minute = map(int, moment)
         # A leap second becomes the last moment of its minute.
         leap = seconds == "60"
-        micros = "999999" if leap else (fraction or "").ljust(6, "0")[:6]
-        stamp = f"{day} {minutes}:{'59' if leap else seconds}.{micros}"
-        return datetime.strptime(stamp, "%Y%m%d %H:%M:%S.%f").replace(tzinfo=UTC)
+        second = 59 if leap else int(seconds)
+        micros = 999999 if leap else int((fraction or "").ljust(6, "0")[:6])
+        return datetime(year, month, day, hour, minute, second, micros, tzinfo=UTC)
     except ValueError:
         raise CodecError(f"tag {tag} is no UTC time: {text[:40]!r}") from None
 
@@ -353,10 +357,11 @@ def trade_date(fields: Fields, transact_time: datetime | None) -> date | None:
     """
     text = fields.get(75)
     if text:
+        match = _DATE.fullmatch(text)
         try:
-            if len(text) != 8 or not _whole(text):
+            if match is None:
                 raise ValueError
-            return datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC).date()
+            return date(*map(int, match.groups()))
         except ValueError:
             raise CodecError(f"tag 75 is no date: {text[:40]!r}") from None
     if transact_time is not None:
