@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tsdb_trader.errors import ConfigurationError
@@ -78,6 +80,47 @@ class Settings(BaseSettings):
     def fix_dir(self) -> Path:
         """Folder of the FIX message stores, one per side and database."""
         return self.home / "fix"
+
+
+@dataclass(frozen=True)
+class FixLogin:
+    """What a FIX session says to be let in."""
+
+    password: SecretStr
+    user_name: str | None = None
+
+
+def fix_login(venue: str) -> FixLogin | None:
+    """Return what to log on to a venue with, None where it wants no password.
+
+    ``TSDB_TRADER_FIX_<VENUE>_PASSWORD`` holds the password, or
+    ``TSDB_TRADER_FIX_<VENUE>_PASSWORD_FILE`` names a file that does, and
+    ``TSDB_TRADER_FIX_<VENUE>_USERNAME`` the user; in the venue's name, letters and digits count.
+
+    Raises
+    ------
+    ConfigurationError
+        Both are set, the file cannot be read or is empty, or there is a user without a password.
+    """
+    prefix = f"TSDB_TRADER_FIX_{re.sub(r'[^A-Z0-9]', '_', venue.upper())}"
+    user_name = os.environ.get(f"{prefix}_USERNAME") or None
+    password = os.environ.get(f"{prefix}_PASSWORD")
+    file = os.environ.get(f"{prefix}_PASSWORD_FILE")
+    if password and file:
+        raise ConfigurationError(f"{prefix}_PASSWORD and {prefix}_PASSWORD_FILE: set one of them")
+    if file:
+        try:
+            password = Path(file).read_text().strip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not a text"
+            raise ConfigurationError(f"{prefix}_PASSWORD_FILE: {file}: {reason}") from None
+        if not password:
+            raise ConfigurationError(f"{prefix}_PASSWORD_FILE: {file} is empty")
+    if not password:
+        if user_name is not None:
+            raise ConfigurationError(f"{prefix}_USERNAME: there is no {prefix}_PASSWORD")
+        return None
+    return FixLogin(SecretStr(password), user_name)
 
 
 @lru_cache(maxsize=1)

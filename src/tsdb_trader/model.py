@@ -5,90 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
-
-# FIX 4.4 codes and the words the database uses for them. A code that is not listed here travels as
-# it came: a venue's own extension must not stop its reports.
-EXEC_TYPES: Final = {
-    "0": "new",
-    # FIX 4.2 style: partial fill and fill are types of their own.
-    "1": "trade",
-    "2": "trade",
-    "3": "done_for_day",
-    "4": "cancelled",
-    "5": "replaced",
-    "6": "pending_cancel",
-    "7": "stopped",
-    "8": "rejected",
-    "9": "suspended",
-    "A": "pending_new",
-    "B": "calculated",
-    "C": "expired",
-    "D": "restated",
-    "E": "pending_replace",
-    "F": "trade",
-    "G": "trade_correct",
-    "H": "trade_cancel",
-    "I": "status",
-}
-ORDER_STATUSES: Final = {
-    "0": "new",
-    "1": "partially_filled",
-    "2": "filled",
-    "3": "done_for_day",
-    "4": "cancelled",
-    "5": "replaced",
-    "6": "pending_cancel",
-    "7": "stopped",
-    "8": "rejected",
-    "9": "suspended",
-    "A": "pending_new",
-    "B": "calculated",
-    "C": "expired",
-    "D": "accepted_for_bidding",
-    "E": "pending_replace",
-}
-ORDER_REJECT_REASONS: Final = {
-    "0": "broker_option",
-    "1": "unknown_symbol",
-    "2": "exchange_closed",
-    "3": "order_exceeds_limit",
-    "4": "too_late_to_enter",
-    "5": "unknown_order",
-    "6": "duplicate_order",
-    "7": "duplicate_of_verbal_order",
-    "8": "stale_order",
-    "9": "trade_along_required",
-    "10": "invalid_investor_id",
-    "11": "unsupported_order_characteristic",
-    "13": "incorrect_quantity",
-    "14": "incorrect_allocated_quantity",
-    "15": "unknown_account",
-    "99": "other",
-}
-CANCEL_REJECT_REASONS: Final = {
-    "0": "too_late_to_cancel",
-    "1": "unknown_order",
-    "2": "broker_option",
-    "3": "already_pending",
-    "4": "unable_to_process_mass_cancel",
-    "5": "modification_time_mismatch",
-    "6": "duplicate_cl_ord_id",
-    "99": "other",
-}
-CANCEL_REJECT_RESPONSES: Final = {"1": "cancel_request", "2": "replace_request"}
-SIDES: Final = {"1": "buy", "2": "sell", "5": "sell_short"}
-ORDER_TYPES: Final = {"1": "market", "2": "limit", "3": "stop", "4": "stop_limit", "P": "pegged"}
-TIMES_IN_FORCE: Final = {
-    "0": "day",
-    "1": "gtc",
-    "2": "at_open",
-    "3": "ioc",
-    "4": "fok",
-    "6": "gtd",
-    "7": "at_close",
-}
 
 
 def plain(value: Decimal) -> str:
@@ -140,11 +58,38 @@ class Question:
     symbol: str
     side: str
     status: str
+    venue_order_id: str | None = None
+
+
+def _as_json(value: Any) -> dict[str, str]:
+    """Return the fields as texts, without what is not known and flags that are not set."""
+    # By identity: a quantity of zero is known.
+    return {
+        name: _text(held)
+        for name in value.__slots__
+        if (held := getattr(value, name)) is not None and held is not False
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An ExecutionReport (`msg_type` 8) or OrderCancelReject (9) in the words of the database."""
+    """An ExecutionReport (`msg_type` 8) or OrderCancelReject (9) in the words of the database.
+
+    Attributes
+    ----------
+    exec_type, ord_status
+        In the words of FIX 4.4, whatever version said it.
+    order_qty, price, stop_px, min_qty, display_qty
+        The order's terms as the venue has them now.
+    day_order_qty, day_cum_qty, day_avg_px
+        Of an order that lives for several days: of today alone.
+    last_liquidity_ind
+        Whether the fill added, removed or routed away.
+    copied
+        A copy for our information, of a report that somebody else got as well.
+    poss_dup, poss_resend
+        Sent before, under this number of the session or under another.
+    """
 
     msg_type: str
     exec_type: str | None = None
@@ -170,14 +115,117 @@ class Report:
     ord_rej_reason: str | None = None
     cxl_rej_reason: str | None = None
     cxl_rej_response_to: str | None = None
+    account: str | None = None
+    last_mkt: str | None = None
+    last_liquidity_ind: str | None = None
+    order_qty: Decimal | None = None
+    price: Decimal | None = None
+    stop_px: Decimal | None = None
+    min_qty: Decimal | None = None
+    display_qty: Decimal | None = None
+    day_order_qty: Decimal | None = None
+    day_cum_qty: Decimal | None = None
+    day_avg_px: Decimal | None = None
+    exec_restatement_reason: str | None = None
+    mass_status_req_id: str | None = None
+    tot_num_reports: int | None = None
+    last_rpt_requested: bool = False
+    copied: bool = False
+    poss_dup: bool = False
+    poss_resend: bool = False
 
     def as_json(self) -> dict[str, str]:
         """Return what `oms.record_report` takes: only what is known, every value a string."""
-        found: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {key: _text(value) for key, value in found.items() if value is not None}
+        return _as_json(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TradeReport:
+    """One side of a TradeCaptureReport (AE): one execution of one order.
+
+    `exec_type` is trade, trade_cancel or trade_correct; of the last two `exec_ref_id` and
+    `trade_report_ref_id` name what they take back, as far as the venue says. `request_id` is that
+    of the request it answers.
+    """
+
+    trade_report_id: str | None
+    exec_type: str
+    exec_id: str | None
+    exec_ref_id: str | None
+    trade_report_ref_id: str | None
+    request_id: str | None
+    order_id: str | None
+    cl_ord_id: str | None
+    account: str | None
+    side: str | None
+    symbol: str | None
+    session_id: str | None
+    last_qty: Decimal | None
+    last_px: Decimal | None
+    transact_time: datetime | None
+    trade_date: date | None
+    tot_num_reports: int | None = None
+    last_rpt_requested: bool = False
+    poss_dup: bool = False
+    poss_resend: bool = False
+
+    def as_json(self) -> dict[str, str]:
+        """Return only what is known, every value a string."""
+        return _as_json(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRequestAck:
+    """A TradeCaptureReportRequestAck (AQ): what a venue does about our request.
+
+    `status` is accepted, completed or rejected; `result` is successful or why not.
+    """
+
+    request_id: str | None
+    status: str | None
+    result: str | None
+    tot_num_reports: int | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MassCancelReport:
+    """An OrderMassCancelReport (r): what a venue does about a mass cancel.
+
+    `request_id` is its ClOrdID; `response` is rejected, security, trading_session or all.
+    """
+
+    request_id: str | None
+    order_id: str | None
+    response: str | None
+    reject_reason: str | None
+    total_affected: int | None
+    transact_time: datetime | None
+    text: str | None
+
+    def as_json(self) -> dict[str, str]:
+        """Return only what is known, every value a string."""
+        return _as_json(self)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A session or business reject of a request of ours that is no order.
+
+    `request_id` is the id the request carried: that of a status request (790, before FIX 4.4 its
+    ClOrdID), mass status request (584), mass cancel (11) or trade request (568); `unsupported`
+    says that the venue will refuse every such message.
+    """
+
+    msg_type: str
+    request_id: str | None
+    unsupported: bool
+    text: str
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true"
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, datetime | date):

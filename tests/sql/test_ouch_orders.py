@@ -23,7 +23,7 @@ from tsdb_trader.feeds import ouch
 from tsdb_trader.feeds.ouch import Message
 from tsdb_trader.feeds.ouch_orders import OuchInbox
 from tsdb_trader.feeds.soupbin_session import SoupClient, SoupServer
-from tsdb_trader.fix import codec
+from tsdb_trader.fix import codec, codec_reports
 
 DAY = date(2013, 10, 8)
 PORT = "OUCH:TSDB->SIM"
@@ -88,7 +88,10 @@ class Life:
             text = "".join(f"{t}={v}\x01" for t, v in (fields | report).items() if v is not None)
             parsed = codec.parse(text)
             message_json = codec.describe("in", "FIX.4.4:TSDB->SIM", text, parsed).as_json()
-            sent = {"message": message_json, "report": codec.decode_report(parsed).as_json()}
+            sent = {
+                "message": message_json,
+                "report": codec_reports.decode_report(parsed).as_json(),
+            }
             self.fix_sent.append(sent)
             self._fix(sent)
 

@@ -19,7 +19,7 @@ from tsdb_trader.api import oms, ops
 from tsdb_trader.clock import Clock
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import DatabaseUnavailableError, InputError, TransitionError
-from tsdb_trader.fix import codec
+from tsdb_trader.fix import codec, codec_reports
 from tsdb_trader.fix.codec import CodecError, Fields
 from tsdb_trader.fix.recovery import Gate
 from tsdb_trader.model import FixMessage, Report
@@ -84,7 +84,7 @@ class Inbox:
 
     def _receive_report(self, message: FixMessage, fields: Fields) -> None:
         try:
-            report = codec.decode_report(fields)
+            report = codec_reports.decode_report(fields)
         except CodecError as error:
             self._quarantine(message, str(error))
             return
@@ -103,7 +103,7 @@ class Inbox:
         reference = fields.get(45, "")
         original = self._sent(int(reference)) if reference.isdecimal() else None
         refused = codec.parse(original) if original is not None else {}
-        report = codec.rejection(fields, refused, self._fix_session)
+        report = codec_reports.rejection(fields, refused, self._fix_session)
         if report is None:
             self._archive(message)
         else:

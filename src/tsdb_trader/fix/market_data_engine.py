@@ -30,7 +30,7 @@ from tsdb_trader.fix import codec
 from tsdb_trader.fix.codec import CodecError
 from tsdb_trader.fix.inbound import leave
 from tsdb_trader.fix.market_data_codec import Row
-from tsdb_trader.fix.session import dictionary
+from tsdb_trader.fix.session_settings import dictionary
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

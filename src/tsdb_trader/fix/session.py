@@ -7,29 +7,25 @@ that still says it is logged on. Messages in callbacks are borrowed and copied a
 from __future__ import annotations
 
 import functools
-import sysconfig
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from string import Template
 from typing import Any, ParamSpec, TypeVar
 
 import quickfix
+from pydantic import SecretStr
 
 from tsdb_trader import logs
-from tsdb_trader.errors import ConfigurationError, TraderError
+from tsdb_trader.errors import TraderError
 from tsdb_trader.fix import codec
 from tsdb_trader.fix.codec import CodecError, Outgoing
 from tsdb_trader.fix.inbound import Inbox, leave
 from tsdb_trader.fix.recovery import Gate
-from tsdb_trader.fix.store import MessageStore
+from tsdb_trader.fix.session_settings import SessionSettings
 from tsdb_trader.model import FixMessage
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _log = logs.get("gateway")
-_BEGIN_STRING = "FIX.4.4"
 # What the engine says, in an event or to the other side, of a number it has seen before.
 _TOO_LOW = "MsgSeqNum too low"
 # Session messages are archived as well as can be; this many wait while the database is away.
@@ -40,62 +36,6 @@ _KEPT = 20_000
 
 class SendError(TraderError):
     """The FIX engine refused to store or send a message."""
-
-
-@dataclass(frozen=True)
-class SessionSettings:
-    """One FIX session, as fixcfg/gateway.cfg wants it."""
-
-    template: Path
-    host: str
-    port: int
-    sender: str
-    target: str
-    store: Path
-
-    @property
-    def fix_session(self) -> str:
-        """The session's name in the archive."""
-        return f"{_BEGIN_STRING}:{self.sender}->{self.target}"
-
-    def message_store(self) -> MessageStore:
-        """Return a reader of the session's message store."""
-        return MessageStore(self.store, _BEGIN_STRING, self.sender, self.target)
-
-    def render(self) -> str:
-        """Return the engine's configuration.
-
-        Raises
-        ------
-        ConfigurationError
-            The port, the template or the FIX dictionary is missing.
-        """
-        if not self.port:
-            raise ConfigurationError("TSDB_TRADER_FIX_PORT: the venue's port is not set")
-        if not self.template.is_file():
-            raise ConfigurationError(f"{self.template} is missing: install from a checkout")
-        values = {
-            "host": self.host,
-            "port": self.port,
-            "sender": self.sender,
-            "target": self.target,
-            "store": self.store,
-            "dictionary": dictionary(),
-        }
-        try:
-            return Template(self.template.read_text()).substitute(values)
-        except (KeyError, ValueError) as error:
-            raise ConfigurationError(
-                f"{self.template}: {error}; known names: {', '.join(values)}"
-            ) from None
-
-
-def dictionary() -> Path:
-    """Return the FIX 4.4 dictionary that is installed with quickfix."""
-    path = Path(sysconfig.get_path("data")) / "share" / "quickfix" / "FIX44.xml"
-    if not path.is_file():
-        raise ConfigurationError(f"{path} is missing: install quickfix again (make setup)")
-    return path
 
 
 def _fatal(callback: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -117,10 +57,13 @@ def _fatal(callback: Callable[_P, _R]) -> Callable[_P, _R]:
 class _Wire(quickfix.Log):  # type: ignore[misc]
     """Sees every message as it is on the wire, which the engine's own objects no longer show."""
 
-    def __init__(self, archive: deque[FixMessage], fix_session: str) -> None:
+    def __init__(
+        self, archive: deque[FixMessage], fix_session: str, password: SecretStr | None
+    ) -> None:
         super().__init__()
         self._archive = archive
         self._fix_session = fix_session
+        self._secret = password.get_secret_value() if password is not None else None
         self._incoming: OrderedDict[tuple[str, bool], str] = OrderedDict()
         self.refusals: deque[str] = deque(maxlen=100)
         self.last_event = ""
@@ -133,7 +76,7 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
     @_fatal
     def onIncoming(self, raw: str) -> None:
         try:
-            fields = codec.parse(raw)
+            raw, fields = self._read(raw)
             message = codec.describe("in", self._fix_session, raw, fields)
         except CodecError:
             return  # the engine refuses it too, and says so in an event
@@ -148,7 +91,7 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
 
     @_fatal
     def onOutgoing(self, raw: str) -> None:
-        fields = codec.parse(raw)
+        raw, fields = self._read(raw)
         message = codec.describe("out", self._fix_session, raw, fields)
         if message.msg_type in codec.ADMIN_TYPES or message.msg_type == codec.BUSINESS_REJECT:
             self._archive.append(message)
@@ -160,10 +103,20 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
 
     @_fatal
     def onEvent(self, text: str) -> None:
+        if self._secret is not None:
+            text = text.replace(self._secret, "***")
         self.last_event = text
         if _TOO_LOW in text:
             self.numbers_lost = codec.storable(text)
         _log.info("fix event", event_text=codec.storable(text))
+
+    def _read(self, raw: str) -> tuple[str, codec.Fields]:
+        """Return a message without our password, and its fields."""
+        fields = codec.parse(raw)
+        if self._secret is None or fields.get(35) not in codec.ADMIN_TYPES:
+            return raw, fields
+        raw = codec.masked(raw, self._secret)
+        return raw, codec.parse(raw)
 
     def clear(self) -> None:
         """Nothing is kept that could be cleared."""
@@ -187,12 +140,20 @@ class _Wires(quickfix.LogFactory):  # type: ignore[misc]
 class _Callbacks(quickfix.Application):  # type: ignore[misc]
     """Callbacks → inbox and gate."""
 
-    def __init__(self, inbox: Inbox, gate: Gate, wire: _Wire, may_send: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        gate: Gate,
+        wire: _Wire,
+        may_send: Callable[[], bool],
+        login: codec.Pairs,
+    ) -> None:
         super().__init__()
         self._inbox = inbox
         self._gate = gate
         self._wire = wire
         self._may_send = may_send
+        self._login = login
         self.captured: dict[str, str] = {}
 
     @_fatal
@@ -212,8 +173,11 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
         self._inbox.wake()
 
     @_fatal
-    def toAdmin(self, _message: Any, _session: Any) -> None:
+    def toAdmin(self, message: Any, _session: Any) -> None:
         self._check_lease()
+        if message.getHeader().getField(35) == codec.LOGON:
+            for tag, value in self._login:
+                message.setField(quickfix.StringField(tag, value))
 
     @_fatal
     def toApp(self, message: Any, _session: Any) -> None:
@@ -222,12 +186,13 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
         # was asked; the number is filled with a gap. A question may be repeated, and has to be when
         # the venue missed it: the gate waits for its answer.
         if header.isSetField(43) and header.getField(43) == "Y":
-            if header.getField(35) == codec.STATUS_REQUEST:
+            if header.getField(35) in codec.QUESTIONS:
                 return
             raise quickfix.DoNotSend
         self._check_lease()
-        if message.isSetField(11):
-            self.captured[message.getField(11)] = message.toString()
+        tag = codec.reference_tag(header.getField(35))
+        if message.isSetField(tag):
+            self.captured[message.getField(tag)] = message.toString()
 
     @_fatal
     def fromAdmin(self, message: Any, _session: Any) -> None:
@@ -259,14 +224,13 @@ class Engine:
     ) -> None:
         self._fix_session = settings.fix_session
         self.archive: deque[FixMessage] = deque(maxlen=_QUEUE)
-        self._wire = _Wire(self.archive, settings.fix_session)
-        self._callbacks = _Callbacks(inbox, gate, self._wire, may_send)
-        self._id = quickfix.SessionID(_BEGIN_STRING, settings.sender, settings.target)
-        settings.store.mkdir(parents=True, exist_ok=True)
-        path = settings.store / "session.cfg"
-        path.write_text(settings.render())
+        self._wire = _Wire(self.archive, settings.fix_session, settings.password)
+        self._callbacks = _Callbacks(inbox, gate, self._wire, may_send, settings.login())
+        self._id = quickfix.SessionID(
+            settings.version.begin_string, settings.sender, settings.target
+        )
         # The engine keeps references to all of these and owns none of them.
-        self._configuration = quickfix.SessionSettings(str(path))
+        self._configuration = quickfix.SessionSettings(str(settings.write()))
         self._stores = quickfix.FileStoreFactory(self._configuration)
         self._logs = _Wires(self._wire)
         self._initiator = quickfix.SocketInitiator(
@@ -316,17 +280,18 @@ class Engine:
         SendError
             The engine did not take it.
         """
-        message = _message(outgoing)
+        message = as_message(outgoing)
         captured = self._callbacks.captured
-        captured.pop(outgoing.cl_ord_id, None)
+        captured.pop(outgoing.reference, None)
         taken = quickfix.Session.sendToTarget(message, self._id)
-        raw = captured.pop(outgoing.cl_ord_id, None)
+        raw = captured.pop(outgoing.reference, None)
         if not taken or raw is None:
-            raise SendError(f"the FIX engine did not take {outgoing.cl_ord_id}: {self.last_event}")
+            raise SendError(f"the FIX engine did not take {outgoing.reference}: {self.last_event}")
         return codec.describe("out", self._fix_session, raw)
 
 
-def _message(outgoing: Outgoing) -> Any:
+def as_message(outgoing: Outgoing) -> Any:
+    """Return a message as the engine's own object."""
     message = quickfix.Message()
     header = message.getHeader()
     header.setField(quickfix.StringField(35, outgoing.msg_type))

@@ -19,13 +19,14 @@ import psycopg
 from tsdb_trader import db, logs, schema
 from tsdb_trader.api import oms, ops
 from tsdb_trader.clock import Clock, SystemClock
-from tsdb_trader.config import settings
+from tsdb_trader.config import fix_login, settings
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import DatabaseUnavailableError
-from tsdb_trader.fix import codec
+from tsdb_trader.fix import codec, codec_orders
 from tsdb_trader.fix.inbound import Inbox
 from tsdb_trader.fix.recovery import Gate
-from tsdb_trader.fix.session import Engine, SessionSettings
+from tsdb_trader.fix.session import Engine
+from tsdb_trader.fix.session_settings import SessionSettings
 from tsdb_trader.model import FixMessage
 from tsdb_trader.workers.leases import Lease
 
@@ -70,7 +71,7 @@ class GatewayWorker:
         self.lease = f"gateway:{venue}"
         self._venue = venue
         self._clock: Clock = clock or SystemClock()
-        config = settings()
+        config, login = settings(), fix_login(venue)
         self._session = SessionSettings(
             template=schema.root() / "fixcfg" / "gateway.cfg",
             host=config.fix_host,
@@ -78,6 +79,8 @@ class GatewayWorker:
             sender=_SENDER,
             target=venue,
             store=Path(config.fix_dir) / "gateway",
+            user_name=login.user_name if login else None,
+            password=login.password if login else None,
         )
         self._store = self._session.message_store()
         self._gate = Gate(self._clock, uuid.uuid4().hex[:12], timeout_s=answer_timeout_s)
@@ -204,7 +207,9 @@ class GatewayWorker:
             ask = self._gate.next_ask()
             if ask is None:
                 break
-            outgoing = codec.encode_question(ask.question, ask.request_id)
+            outgoing = codec_orders.encode_question(
+                ask.question, ask.request_id, self._session.version
+            )
             self._unarchived.append(engine.send(outgoing))
             asked = True
         return asked
@@ -217,7 +222,7 @@ class GatewayWorker:
                 continue
             if not (self._held.valid() and engine.logged_on() and self._gate.is_open):
                 break
-            message = engine.send(codec.encode_action(row))
+            message = engine.send(codec_orders.encode_action(row, self._session.version))
             self._hand(row.action_id)
             self._unrecorded.append(message.as_json(action_id=row.action_id))
             handed += 1
