@@ -64,7 +64,7 @@ class Case:
 
     def replace(self, **changes: str) -> str:
         """Ask for a replace and return its ClOrdID."""
-        status, reasons = self.ask("replace_order", Jsonb(changes))
+        _, reasons = self.ask("replace_order", Jsonb(changes))
         assert reasons == []
         return self.last_action("replace")
 

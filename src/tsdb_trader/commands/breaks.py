@@ -55,9 +55,7 @@ def resolve(
 
 @app.command()
 def trades(
-    file: Annotated[
-        Path, typer.Argument(help="CSV: trade_date,exec_id,symbol,side,quantity,price.")
-    ],
+    file: Annotated[Path, typer.Argument(help="CSV; columns: docs/reconciliation.md.")],
     venue: Annotated[str, typer.Option(help="Where they were made.")],
 ) -> None:
     """Compare a clearing file's trades with ours; the file is all there is of its days.
@@ -70,9 +68,8 @@ def trades(
     read = clearing.read_trades(file)
     with connected() as conn:
         differences = clearing.compare_trades(conn, venue, read)
-    typer.echo(
-        f"{sum(map(len, read.values()))} trades of {len(read)} days, {differences} differences"
-    )
+    count = sum(len(rows) for rows in read.values())
+    typer.echo(f"{count} trades of {len(read)} days, {differences} differences")
     raise typer.Exit(1 if differences else 0)
 
 
