@@ -20,7 +20,8 @@ drop function if exists risk._evaluate(risk.order_request, timestamptz, risk.ord
 
 -- Orders -------------------------------------------------------------------------------------------
 
--- What is left of an order: nothing once it is over.
+-- What is left of an order: nothing once it is over. The generated column of oms.orders says the same
+-- without the function, whose text the server would read anew at every update.
 create function oms._leaves(p_status text, p_quantity numeric, p_cumulative numeric)
 returns numeric
 language sql
@@ -62,10 +63,8 @@ alter table oms.orders
     add column awaits_venue boolean not null generated always as (not is_parent and status in (
         'pending_new', 'pending_replace', 'pending_cancel', 'unknown')) stored,
     add column leaves_quantity numeric not null generated always as (
-        oms._leaves(status, quantity, cumulative_quantity)) stored,
-    add column exposed_quantity numeric not null generated always as (
-        case when status = 'held' then 0
-             else oms._leaves(status, greatest(quantity, pending_quantity), cumulative_quantity) end) stored,
+        case when status in ('filled', 'cancelled', 'rejected', 'expired', 'denied') then 0
+             else greatest(quantity - cumulative_quantity, 0) end) stored,
     add constraint orders_order_type_check
         check (order_type in ('market', 'limit', 'stop', 'stop_limit', 'pegged')),
     add constraint orders_time_in_force_check
@@ -81,15 +80,14 @@ alter table oms.orders
     add constraint orders_cl_ord_id_check
         check (is_parent or status in ('held', 'denied', 'cancelled') or cl_ord_id is not null),
     add constraint orders_destination_check check (is_parent = (venue_id is null));
--- Everything that can still trade: small whatever the history, read by every risk check.
+-- Everything that can still trade: small whatever the history, read by every risk check. No index
+-- mentions what changes with every event, so that most updates of an order touch none.
 create index orders_working_idx on oms.orders (session_id, account, instrument_id) where is_live;
 create index orders_working_pair_idx on oms.orders (session_id, pair_id)
     where is_live and pair_id is not null;
-create index orders_awaiting_idx on oms.orders (venue_id, order_id) where awaits_venue;
 create index orders_parent_idx on oms.orders (parent_order_id) where parent_order_id is not null;
 create index orders_trigger_idx on oms.orders (trigger_order_id) where trigger_order_id is not null;
 create index orders_oco_idx on oms.orders (oco_group_id) where oco_group_id is not null;
-create index orders_venue_order_idx on oms.orders (venue_id, venue_order_id) where venue_order_id is not null;
 create index orders_client_ref_idx on oms.orders (account, client_ref) where client_ref is not null;
 comment on column oms.orders.cl_ord_id is
     'The ClOrdID under which the venue has it: of the last action it accepted, or of the first.';
@@ -117,8 +115,6 @@ comment on column oms.orders.chain_hash is 'Hash of its last event.';
 comment on column oms.orders.is_live is 'It can still trade.';
 comment on column oms.orders.awaits_venue is 'The venue owes an answer about it.';
 comment on column oms.orders.leaves_quantity is 'What is not filled yet, 0 once it is over.';
-comment on column oms.orders.exposed_quantity is
-    'What may still fill, an unanswered replace included: what limits count.';
 
 -- Actions ------------------------------------------------------------------------------------------
 
@@ -258,15 +254,18 @@ comment on table oms.sealed_heads is 'The last event of each order that had move
 -- SHA-256 over the hash before and the event, in a form that no setting of the server changes.
 create function oms._event_hash(p_prev_hash bytea, p_event oms.order_events)
 returns bytea
-language sql
+-- plpgsql, because a function in language sql is planned again at every call.
+language plpgsql
 immutable
 as $$
-    select sha256(p_prev_hash || convert_to(jsonb_build_array(
-        (p_event).order_id, (p_event).event_no, (p_event).kind, (p_event).from_status, (p_event).to_status,
-        extract(epoch from (p_event).as_of)::text, extract(epoch from (p_event).recorded_at)::text,
-        (p_event).order_quantity::text, (p_event).cumulative_quantity::text,
-        (p_event).leaves_quantity::text, (p_event).average_price::text,
-        (p_event).execution_id, (p_event).message_id, (p_event).detail)::text, 'UTF8'))
+begin
+    return pg_catalog.sha256(p_prev_hash || pg_catalog.convert_to(pg_catalog.jsonb_build_array(
+        p_event.order_id, p_event.event_no, p_event.kind, p_event.from_status, p_event.to_status,
+        extract(epoch from p_event.as_of)::text, extract(epoch from p_event.recorded_at)::text,
+        p_event.order_quantity::text, p_event.cumulative_quantity::text,
+        p_event.leaves_quantity::text, p_event.average_price::text,
+        p_event.execution_id, p_event.message_id, p_event.detail)::text, 'UTF8'));
+end
 $$;
 comment on function oms._event_hash(bytea, oms.order_events) is 'The hash of an event in its order''s chain.';
 
