@@ -230,6 +230,13 @@ def test_restatement_of_quantity_and_price_is_taken_over(case):
     assert case.conn.execute("select limit_price from oms.orders").fetchone() == (Decimal("99.5"),)
 
 
+def test_restatement_of_an_order_that_is_over_is_a_break(case):
+    case.venue.fill(100)
+    case.venue.report("restated", ord_status="partially_filled", order_qty="150")
+    assert case.state == ("filled", 100, 0, "100")
+    assert case.breaks() == ["terms"]
+
+
 # Cancels ------------------------------------------------------------------------------------------
 
 
