@@ -23,7 +23,9 @@ from tsdb_trader.venue import protocol, reports
 from tsdb_trader.venue.journal import Entry, Journal, Report, restore_book
 from tsdb_trader.venue.market_data import Trade
 from tsdb_trader.venue.market_data_desk import Desk
-from tsdb_trader.venue.matching import Book, Fill, NoMarketError, Quote, Status
+from tsdb_trader.venue.matching import Book
+from tsdb_trader.venue.matching_events import Event, Fill, Rejected
+from tsdb_trader.venue.matching_values import Quote, Status
 from tsdb_trader.venue.protocol import RejectedError, Request
 from tsdb_trader.venue.sessions import Session, book_order
 from tsdb_trader.venue.writer import Writer
@@ -276,14 +278,14 @@ class Exchange:
     ) -> None:
         book = session.books[instrument.instrument_id]
         entered = book_order(order, instrument)
-        try:
-            fills = book.submit(entered)
-        except NoMarketError:
-            raise RejectedError(99, "no market") from None
+        events = book.submit(entered)
+        match events:
+            case [Rejected(reason=reason)]:
+                raise RejectedError(99, reason)
         order.rank = entered.rank
         self._orders[order.order_no] = entry.orders[order.order_no] = order
         self._writer.report(entry, order, "0", self._now(order))
-        trades = self._book_fills(entry, fills)
+        trades = self._book_fills(entry, events)
         self.market_data.changed(session, instrument.instrument_id, trades, self._now(order))
         if entered.status is Status.CANCELLED:
             order.reason = f"nothing more to take ({order.time_in_force})"
@@ -349,29 +351,31 @@ class Exchange:
         # What works is newer in memory: this step may have changed it already.
         return row and self._orders.get(row.order_no, row)
 
-    def _book_fills(self, entry: Entry, fills: list[Fill]) -> list[Trade]:
-        """Report fills, and return the trades they are: two orders that meet are one."""
+    def _book_fills(self, entry: Entry, events: list[Event]) -> list[Trade]:
+        """Report the fills of a step, to both sides of each, and return the trades they are."""
         trades: list[Trade] = []
-        met: Fill | None = None
-        for fill in fills:
-            order = self._orders[fill.order_no]
-            instrument = self._instrument_of(order)
-            quantity = Decimal(fill.quantity).scaleb(-instrument.size_scale)
-            price = Decimal(fill.price).scaleb(-instrument.price_scale)
-            order.cumulative_quantity += quantity
-            order.notional += quantity * price
-            order.status = "partially_filled"
-            entry.orders[order.order_no] = order
-            if order.cumulative_quantity == order.quantity:
-                self._close(entry, order, "filled")
-            self._writer.report(entry, order, "F", self._now(order), last=(quantity, price))
-            if met is not None and met.counter_no == fill.order_no:
-                met = None
+        for event in events:
+            if not isinstance(event, Fill):
                 continue
-            met = fill if fill.counter_no is not None else None
-            number = self._writer.last_number
-            trades.append(Trade(number, fill.price, fill.quantity, self._now(order)))
+            number, ts = self._writer.last_number + 1, self._now(self._orders[event.order_no])
+            # The resting order first: it is the older one.
+            for order_no in (event.counter_no, event.order_no):
+                if order_no is not None:
+                    self._book_fill(entry, self._orders[order_no], event, ts)
+            trades.append(Trade(number, event.price, event.quantity, ts))
         return trades
+
+    def _book_fill(self, entry: Entry, order: api.OrderRow, fill: Fill, ts: datetime) -> None:
+        instrument = self._instrument_of(order)
+        quantity = Decimal(fill.quantity).scaleb(-instrument.size_scale)
+        price = fill.exact.scaleb(-instrument.price_scale)
+        order.cumulative_quantity += quantity
+        order.notional += quantity * price
+        order.status = "partially_filled"
+        entry.orders[order.order_no] = order
+        if order.cumulative_quantity == order.quantity:
+            self._close(entry, order, "filled")
+        self._writer.report(entry, order, "F", ts, last=(quantity, price))
 
     def _close(self, entry: Entry, order: api.OrderRow, status: str) -> None:
         order.status = status

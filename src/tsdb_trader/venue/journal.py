@@ -10,7 +10,8 @@ from uuid import UUID
 
 from tsdb_trader.api import venue as api
 from tsdb_trader.db import Connection
-from tsdb_trader.venue.matching import Book, Display
+from tsdb_trader.venue.matching import Book
+from tsdb_trader.venue.matching_values import BookState, Display
 from tsdb_trader.venue.protocol import Request
 
 
@@ -136,11 +137,12 @@ class Journal:
 
 def restore_book(row: api.BookRow) -> Book:
     """Return the book of a journaled row, without its orders."""
-    return Book(
+    state = BookState(
         _side(row.bid_price, row.bid_size, row.bid_left, row.bid_rank),
         _side(row.ask_price, row.ask_size, row.ask_left, row.ask_rank),
         row.next_rank,
     )
+    return Book(state=state)
 
 
 def _side(

@@ -19,76 +19,19 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 
-
-class TimeInForce(StrEnum):
-    """How long an order may wait."""
-
-    DAY = "day"
-    IOC = "ioc"
-    FOK = "fok"
-
-
-class Status(StrEnum):
-    """Where an order stands in its book."""
-
-    WORKING = "working"
-    FILLED = "filled"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """Both sides of the external market; prices positive, sizes not negative, bid <= ask."""
-
-    bid_price: int
-    bid_size: int
-    ask_price: int
-    ask_size: int
-
-
-@dataclass(slots=True)
-class Display:
-    """One side of the quote: its price and size, what is left of it, and its time priority."""
-
-    price: int
-    size: int
-    left: int
-    rank: int
-
-
-@dataclass(slots=True)
-class Order:
-    """An order in a book. `limit` is None for a market order; `rank` is its time priority."""
-
-    order_no: int
-    is_buy: bool
-    limit: int | None
-    quantity: int
-    time_in_force: TimeInForce = TimeInForce.DAY
-    remaining: int = -1
-    rank: int = 0
-    status: Status = Status.WORKING
-
-    def __post_init__(self) -> None:
-        if self.remaining < 0:
-            self.remaining = self.quantity
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """Some of an order traded; `counter_no` is the other order, None for the external quote."""
-
-    order_no: int
-    price: int
-    quantity: int
-    counter_no: int | None
-
-
-class NoMarketError(Exception):
-    """A market order came before the first quote."""
+from tsdb_trader.venue.matching_events import Cancelled, Event, Fill, Refused, Rejected, Rested
+from tsdb_trader.venue.matching_values import (
+    BookState,
+    Display,
+    Order,
+    Quote,
+    Reason,
+    Rules,
+    Status,
+    TimeInForce,
+)
 
 
 @dataclass(slots=True)
@@ -143,14 +86,14 @@ class _Queue:
 class Book:
     """One symbol of one trading session."""
 
-    __slots__ = ("_buys", "_sells", "ask", "bid", "next_rank", "orders")
+    __slots__ = ("_buys", "_sells", "ask", "bid", "next_rank", "orders", "rules")
 
-    def __init__(
-        self, bid: Display | None = None, ask: Display | None = None, next_rank: int = 1
-    ) -> None:
-        self.bid = bid
-        self.ask = ask
-        self.next_rank = next_rank
+    def __init__(self, rules: Rules | None = None, state: BookState | None = None) -> None:
+        state = state or BookState()
+        self.rules = rules or Rules()
+        self.bid = state.bid and replace(state.bid)
+        self.ask = state.ask and replace(state.ask)
+        self.next_rank = state.next_rank
         self.orders: dict[int, Order] = {}
         self._buys = _Queue(True)
         self._sells = _Queue(False)
@@ -166,51 +109,49 @@ class Book:
         """Put back a resting order, with its rank; call in the order of rank."""
         self._rest(order)
 
-    def apply_quote(self, quote: Quote) -> list[Fill]:
+    def apply_quote(self, quote: Quote) -> list[Event]:
         """Take a new quote and return the fills of resting orders, in the order they happened."""
         self.bid = self._display(self.bid, quote.bid_price, quote.bid_size)
         self.ask = self._display(self.ask, quote.ask_price, quote.ask_size)
         if not self.orders:
             return []
-        fills: list[Fill] = []
-        self._trade_resting(self._buys, self.ask, fills)
-        self._trade_resting(self._sells, self.bid, fills)
-        return fills
+        events: list[Event] = []
+        self._trade_resting(self._buys, self.ask, events)
+        self._trade_resting(self._sells, self.bid, events)
+        return events
 
-    def submit(self, order: Order) -> list[Fill]:
-        """Match an incoming order; afterwards its status says whether it rests, is done, or gone.
-
-        Raises
-        ------
-        NoMarketError
-            A market order without a quote; nothing happened.
-        """
+    def submit(self, order: Order) -> list[Event]:
+        """Match an incoming order; its status then says whether it rests, is done, or gone."""
         opposite = self.ask if order.is_buy else self.bid
         limit = order.limit
         if limit is None:
             if opposite is None:
-                raise NoMarketError
+                order.status = Status.REJECTED
+                return [Rejected(order.order_no, Reason.NO_MARKET)]
             limit = opposite.price
         order.rank = self._rank()
-        fills: list[Fill] = []
+        events: list[Event] = []
         if order.time_in_force is not TimeInForce.FOK or (
             self._available(order, limit) >= order.remaining
         ):
-            self._take(order, limit, fills)
+            self._take(order, limit, events)
         if order.remaining:
             if order.time_in_force is TimeInForce.DAY:
                 self._rest(order)
+                events.append(Rested(order.order_no, order.price, order.shown))
             else:
                 order.status = Status.CANCELLED
-        return fills
+                events.append(Cancelled(order.order_no, order.remaining, Reason.NOTHING_MORE))
+        return events
 
-    def cancel(self, order_no: int) -> Order | None:
-        """Take a resting order out and return it; None if it does not rest here."""
+    def cancel(self, order_no: int, reason: Reason = Reason.REQUESTED) -> list[Event]:
+        """Take a resting order out; `Refused` if it does not rest here."""
         order = self.orders.pop(order_no, None)
-        if order is not None:
-            (self._buys if order.is_buy else self._sells).remove(order)
-            order.status = Status.CANCELLED
-        return order
+        if order is None:
+            return [Refused(order_no, Reason.UNKNOWN_ORDER)]
+        (self._buys if order.is_buy else self._sells).remove(order)
+        order.status = Status.CANCELLED
+        return [Cancelled(order_no, order.remaining, reason)]
 
     def _rank(self) -> int:
         rank = self.next_rank
@@ -219,6 +160,7 @@ class Book:
 
     def _rest(self, order: Order) -> None:
         self.orders[order.order_no] = order
+        order.price, order.shown = order.limit, 0 if order.limit is None else order.remaining
         (self._buys if order.is_buy else self._sells).add(order)
 
     def _display(self, old: Display | None, price: int, size: int) -> Display:
@@ -265,49 +207,48 @@ class Book:
             return None
         return sign * best[0], found
 
-    def _take(self, order: Order, limit: int, fills: list[Fill]) -> None:
+    def _take(self, order: Order, limit: int, events: list[Event]) -> None:
         while order.remaining and (best := self._best(order, limit)) is not None:
             price, other = best
             if other is None:
-                self._take_display(order, price, fills)
+                self._take_display(order, price, events)
                 continue
             quantity = min(order.remaining, other.remaining)
             self._reduce(order, quantity)
             self._reduce(other, quantity)
-            # The resting order first: it is the older one.
-            fills.append(Fill(other.order_no, price, quantity, order.order_no))
-            fills.append(Fill(order.order_no, price, quantity, other.order_no))
+            events.append(Fill(order.order_no, other.order_no, price, quantity))
 
-    def _take_display(self, order: Order, price: int, fills: list[Fill]) -> None:
+    def _take_display(self, order: Order, price: int, events: list[Event]) -> None:
         side = self.ask if order.is_buy else self.bid
         if side is None:
             return
         quantity = min(order.remaining, side.left)
         side.left -= quantity
         self._reduce(order, quantity)
-        fills.append(Fill(order.order_no, price, quantity, None))
+        events.append(Fill(order.order_no, None, price, quantity))
 
     def _reduce(self, order: Order, quantity: int) -> None:
         order.remaining -= quantity
+        order.shown = max(0, order.shown - quantity)
         if not order.remaining:
             order.status = Status.FILLED
             if self.orders.pop(order.order_no, None) is not None:
                 (self._buys if order.is_buy else self._sells).remove(order)
 
-    def _trade_resting(self, queue: _Queue, opposite: Display, fills: list[Fill]) -> None:
+    def _trade_resting(self, queue: _Queue, opposite: Display, events: list[Event]) -> None:
         """Trade resting orders with a new quote: limits beyond it, then market, then at it."""
         sign = 1 if queue.is_buy else -1
         while opposite.left:
             head = queue.head()
             if head is None or head.limit is None or sign * head.limit <= sign * opposite.price:
                 break
-            self._take_display(head, head.limit, fills)
+            self._take_display(head, head.limit, events)
         for order in list(queue.market.values()):
-            self._take(order, opposite.price, fills)
+            self._take(order, opposite.price, events)
             if order.remaining:
                 break
         while opposite.left:
             head = queue.head()
             if head is None or head.limit != opposite.price:
                 break
-            self._take_display(head, head.limit, fills)
+            self._take_display(head, head.limit, events)

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from tsdb_trader.api.venue import Instrument, OrderRow
 from tsdb_trader.venue import protocol
-from tsdb_trader.venue.matching import Book, Order, TimeInForce
+from tsdb_trader.venue.matching import Book
+from tsdb_trader.venue.matching_values import Order, TimeInForce
 
 
 @dataclass(slots=True)
@@ -52,4 +53,5 @@ def book_order(row: OrderRow, instrument: Instrument) -> Order:
         TimeInForce(row.time_in_force),
         int(left.scaleb(scale)),
         row.rank,
+        participant=row.participant,
     )
