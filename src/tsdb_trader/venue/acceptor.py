@@ -13,14 +13,10 @@ from __future__ import annotations
 
 import functools
 import os
-import sysconfig
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from string import Template
 from typing import Any, ParamSpec, TypeVar
 
 import psycopg
@@ -28,17 +24,30 @@ import quickfix
 
 from tsdb_trader import logs
 from tsdb_trader.errors import ConfigurationError
+from tsdb_trader.venue.echo import Echo
+from tsdb_trader.venue.engine_log import EngineLogs
+from tsdb_trader.venue.engine_settings import EngineSettings
 from tsdb_trader.venue.exchange import Exchange
 from tsdb_trader.venue.journal import Journal, Report
 from tsdb_trader.venue.market_data import MarketMessage
 from tsdb_trader.venue.market_data_flow import Flow
-from tsdb_trader.venue.protocol import parse_request
+from tsdb_trader.venue.protocol import UnsupportedError, parse_request
+from tsdb_trader.venue.session_rules import SessionLayer
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _log = logs.get("venue")
 # EX_SOFTWARE: the supervisor starts a new process, which restores itself from the journal.
 _EXIT_STATUS = 70
+# What the engine accepts from a callback and answers on its own.
+_ANSWERED = (
+    quickfix.DoNotSend,
+    quickfix.FieldNotFound,
+    quickfix.IncorrectDataFormat,
+    quickfix.IncorrectTagValue,
+    quickfix.RejectLogon,
+    quickfix.UnsupportedMessageType,
+)
 # Reject and Logout: their text says why a session does not work.
 _TELLING = ("3", "5")
 # Market data is of its moment: the engine may never send it again.
@@ -48,47 +57,6 @@ _LOGOUT_S = 5.0
 _POLL_S = 0.05
 
 
-@dataclass(frozen=True)
-class AcceptorSettings:
-    """Where a venue listens, as fixcfg/venue.cfg wants it."""
-
-    template: Path
-    host: str
-    port: int
-    venue: str
-    store: Path
-
-    def write(self) -> Path:
-        """Write the engine's configuration beside its store and return its path.
-
-        Raises
-        ------
-        ConfigurationError
-            The port, the template or the FIX dictionary is missing.
-        """
-        if not self.port:
-            raise ConfigurationError("TSDB_TRADER_FIX_PORT: the venue's port is not set")
-        if not self.template.is_file():
-            raise ConfigurationError(f"{self.template} is missing: install from a checkout")
-        dictionary = Path(sysconfig.get_path("data")) / "share" / "quickfix" / "FIX44.xml"
-        if not dictionary.is_file():
-            raise ConfigurationError(
-                f"{dictionary} is missing: install quickfix again (make setup)"
-            )
-        self.store.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self.store / f"{self.venue.lower()}.cfg"
-        path.write_text(
-            Template(self.template.read_text()).substitute(
-                host=self.host,
-                port=self.port,
-                venue=self.venue,
-                store=self.store,
-                dictionary=dictionary,
-            )
-        )
-        return path
-
-
 def fatal(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """End the process when the function fails: memory and journal may differ from then on."""
 
@@ -96,7 +64,7 @@ def fatal(function: Callable[_P, _R]) -> Callable[_P, _R]:
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             return function(*args, **kwargs)
-        except quickfix.DoNotSend:
+        except _ANSWERED:
             raise
         except BaseException:
             try:
@@ -195,11 +163,15 @@ def _market_message(wanted: MarketMessage) -> Any:
 class Callbacks(quickfix.Application):  # type: ignore[misc]
     """FIX callbacks → exchange."""
 
-    def __init__(self, exchange: Exchange, outbox: Outbox, lock: threading.Lock) -> None:
+    def __init__(
+        self, exchange: Exchange, outbox: Outbox, lock: threading.Lock, layer: SessionLayer
+    ) -> None:
         super().__init__()
         self._exchange = exchange
         self._outbox = outbox
         self._lock = lock
+        self._layer = layer
+        self._echo = Echo()
 
     @fatal
     def onCreate(self, session_id: Any) -> None:
@@ -224,10 +196,16 @@ class Callbacks(quickfix.Application):  # type: ignore[misc]
         with self._lock:
             self._exchange.market_data.drop(fix_session)
             self._outbox.logged_out(fix_session)
+        self._echo.forget(fix_session)
+        self._layer.logged_out(session_id)
         _log.info("logged out", fix_session=fix_session)
 
     @fatal
     def toAdmin(self, message: Any, session_id: Any) -> None:
+        self._layer.to_admin(message, session_id)
+        self._tell(message, session_id)
+
+    def _tell(self, message: Any, session_id: Any) -> None:
         kind = message.getHeader().getField(35)
         if kind in _TELLING and message.isSetField(58):
             text = message.getField(58)
@@ -237,7 +215,8 @@ class Callbacks(quickfix.Application):  # type: ignore[misc]
 
     @fatal
     def fromAdmin(self, message: Any, session_id: Any) -> None:
-        self.toAdmin(message, session_id)
+        self._tell(message, session_id)
+        self._layer.from_admin(message, session_id)
         if message.getHeader().getField(35) != "0" or not message.isSetField(112):
             return
         fix_session = session_id.toString()
@@ -255,28 +234,44 @@ class Callbacks(quickfix.Application):  # type: ignore[misc]
 
     @fatal
     def fromApp(self, message: Any, session_id: Any) -> None:
-        request = parse_request(storable(message.toString()), session_id.toString())
-        with self._lock:
-            self._outbox.put(self._exchange.handle(request))
-            self._outbox.put(self._exchange.market_data.take())
+        fix_session = session_id.toString()
+        if not self._layer.from_application(message, session_id):
+            return
+        if self._layer.rules(fix_session).echo:
+            self._echo.answer(message, session_id)
+            return
+        request = parse_request(storable(message.toString()), fix_session)
+        try:
+            with self._lock:
+                self._outbox.put(self._exchange.handle(request))
+                self._outbox.put(self._exchange.market_data.take())
+        except UnsupportedError:
+            raise quickfix.UnsupportedMessageType from None
         self._outbox.drain()
 
 
 class Acceptor:
     """A venue that listens. Make it once per process."""
 
-    def __init__(self, exchange: Exchange, journal: Journal, config: AcceptorSettings) -> None:
+    def __init__(self, exchange: Exchange, journal: Journal, config: EngineSettings) -> None:
         self._exchange = exchange
         self._config = config
         self._lock = threading.Lock()
         self._outbox = Outbox(journal)
+        layer = SessionLayer(config.sessions)
         # The engine keeps pointers to these and owns none of them.
-        self._callbacks = Callbacks(exchange, self._outbox, self._lock)
-        self._settings = quickfix.SessionSettings(str(config.write()))
-        self._store = quickfix.FileStoreFactory(self._settings)
-        self._engine = quickfix.SocketAcceptor(self._callbacks, self._store, self._settings)
+        self._callbacks = Callbacks(exchange, self._outbox, self._lock, layer)
+        self._logs = EngineLogs()
+        try:
+            self._settings = quickfix.SessionSettings(str(config.write()))
+            self._store = quickfix.FileStoreFactory(self._settings)
+            self._engine = quickfix.SocketAcceptor(
+                self._callbacks, self._store, self._settings, self._logs
+            )
+        except (quickfix.ConfigError, quickfix.RuntimeError) as error:
+            raise ConfigurationError(f"{config.source}: {error}") from None
         # Tearing the engine's objects down can crash the process, so it never happens.
-        for owned in (self._engine, self._store, self._settings, self._callbacks):
+        for owned in (self._engine, self._store, self._settings, self._callbacks, self._logs):
             owned.this.disown()
 
     def start(self) -> None:
@@ -285,14 +280,15 @@ class Acceptor:
         Raises
         ------
         ConfigurationError
-            The port cannot be had.
+            A port cannot be had.
         """
         try:
             self._engine.start()
         except (RuntimeError, quickfix.RuntimeError, quickfix.ConfigError) as error:
+            ports = ", ".join(map(str, self._config.ports))
             raise ConfigurationError(
-                f"the venue cannot listen on {self._config.host}:{self._config.port} ({error}): "
-                "choose another TSDB_TRADER_FIX_PORT"
+                f"the venue cannot listen on port {ports} ({error}): "
+                "choose another TSDB_TRADER_FIX_PORT, or SocketAcceptPort in its --config"
             ) from None
 
     @fatal

@@ -26,7 +26,7 @@ from tsdb_trader.venue.market_data_desk import Desk
 from tsdb_trader.venue.matching import Book
 from tsdb_trader.venue.matching_events import Event, Fill, Rejected
 from tsdb_trader.venue.matching_values import Quote, Status
-from tsdb_trader.venue.protocol import RejectedError, Request
+from tsdb_trader.venue.protocol import RejectedError, Request, UnsupportedError
 from tsdb_trader.venue.sessions import Session, book_order
 from tsdb_trader.venue.writer import Writer
 
@@ -56,7 +56,13 @@ class Exchange:
         return len(self._orders)
 
     def handle(self, request: Request) -> list[Report]:
-        """Act on an application message of a participant."""
+        """Act on an application message of a participant.
+
+        Raises
+        ------
+        UnsupportedError
+            The venue does not serve its type; the message is journaled.
+        """
         entry = Entry()
         entry.add_message(request)
         match request.msg_type:
@@ -69,7 +75,8 @@ class Exchange:
             case _ if request.msg_type in protocol.MARKET_DATA_REQUESTS:
                 self.market_data.handle(request, partial(self._watch, entry), self._clock.now())
             case _:
-                self._writer.owe(entry, request.fix_session, "j", reports.unsupported(request))
+                self._commit(entry)
+                raise UnsupportedError(request.msg_type)
         return self._commit(entry)
 
     def follow(self) -> tuple[list[Report], bool]:

@@ -51,6 +51,10 @@ class RejectedError(Exception):
         self.text = text
 
 
+class UnsupportedError(Exception):
+    """The venue does not serve this type of message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """An application message of a participant: its header and its first value by tag."""

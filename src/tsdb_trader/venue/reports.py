@@ -148,13 +148,3 @@ def cancel_reject(
         "58": text,
         "60": protocol.time_text(ts),
     }
-
-
-def unsupported(request: Request) -> dict[str, str]:
-    """Return a BusinessMessageReject for a message type the venue does not serve."""
-    return {
-        "45": str(request.seqnum),
-        "372": request.msg_type,
-        "380": "3",
-        "58": f"message type {request.msg_type} is not supported",
-    }

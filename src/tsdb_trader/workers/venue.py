@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from tsdb_trader import db, schema
@@ -11,7 +12,9 @@ from tsdb_trader.clock import Clock, SystemClock
 from tsdb_trader.config import Settings, settings
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import ConfigurationError
-from tsdb_trader.venue.acceptor import Acceptor, AcceptorSettings
+from tsdb_trader.venue import engine_settings
+from tsdb_trader.venue.acceptor import Acceptor
+from tsdb_trader.venue.engine_settings import EngineSettings
 from tsdb_trader.venue.exchange import Exchange
 from tsdb_trader.venue.journal import Journal
 
@@ -27,9 +30,11 @@ class VenueWorker:
     Parameters
     ----------
     venue
-        Its name, also its CompID.
+        Its name; with the shipped sessions also its CompID.
     url
         The database as the venue's role; by default from the configuration.
+    sessions
+        A QuickFIX acceptor configuration to use instead of the shipped one.
     """
 
     kind = "venue"
@@ -41,6 +46,7 @@ class VenueWorker:
         venue: str = "SIM",
         url: str | None = None,
         *,
+        sessions: Path | None = None,
         config: Settings | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -48,6 +54,7 @@ class VenueWorker:
         self._venue = venue
         self._url = url
         self._config = config or settings()
+        self._engine = self._read_sessions(sessions)
         self._clock: Clock = clock or SystemClock()
         self._acceptor: Acceptor | None = None
 
@@ -67,17 +74,7 @@ class VenueWorker:
         )
         self._take(own)
         journal = Journal(own, self._venue)
-        acceptor = Acceptor(
-            Exchange(journal, self._clock),
-            journal,
-            AcceptorSettings(
-                template=schema.root() / "fixcfg" / "venue.cfg",
-                host=self._config.fix_host,
-                port=self._config.fix_port,
-                venue=self._venue,
-                store=self._config.fix_dir / "venue",
-            ),
-        )
+        acceptor = Acceptor(Exchange(journal, self._clock), journal, self._engine)
         acceptor.start()
         self._acceptor = acceptor
 
@@ -92,7 +89,19 @@ class VenueWorker:
     def detail(self) -> dict[str, Any]:
         """Return the number of working orders, and where the venue listens."""
         working = self._acceptor.working() if self._acceptor else 0
-        return {"venue": self._venue, "port": self._config.fix_port, "working_orders": working}
+        return {"venue": self._venue, "port": self._engine.ports[0], "working_orders": working}
+
+    def _read_sessions(self, path: Path | None) -> EngineSettings:
+        store = self._config.fix_dir / "venue"
+        if path is not None:
+            return engine_settings.from_file(path, venue=self._venue, store=store)
+        return engine_settings.from_template(
+            schema.root() / "fixcfg" / "venue.cfg",
+            host=self._config.fix_host,
+            port=self._config.fix_port,
+            venue=self._venue,
+            store=store,
+        )
 
     def _running(self) -> Acceptor:
         if self._acceptor is None:
