@@ -8,8 +8,8 @@ the engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 from typing import NoReturn
@@ -128,6 +128,19 @@ def from_file(path: Path, *, venue: str, store: Path) -> EngineSettings:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise ConfigurationError(f"{path} cannot be read: {reason}") from None
     return _settings(text, path.absolute(), store / f"{venue.lower()}.cfg", store)
+
+
+def merge(parts: Sequence[EngineSettings]) -> EngineSettings:
+    """Return the settings of one engine for several venues, written where the first one's are."""
+    sessions: dict[str, SessionRules] = {}
+    for part in parts:
+        sessions |= part.sessions
+    return replace(
+        parts[0],
+        text=parts[0].text + "".join(p.text.removeprefix("[DEFAULT]\n") for p in parts[1:]),
+        ports=tuple(sorted({port for part in parts for port in part.ports})),
+        sessions=sessions,
+    )
 
 
 def _settings(text: str, source: Path, path: Path, store: Path) -> EngineSettings:

@@ -21,7 +21,15 @@ import heapq
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
-from tsdb_trader.venue.matching_events import Cancelled, Event, Fill, Refused, Rejected, Rested
+from tsdb_trader.venue.matching_events import (
+    Cancelled,
+    Event,
+    Fill,
+    Refused,
+    Rejected,
+    Replaced,
+    Rested,
+)
 from tsdb_trader.venue.matching_values import (
     BookState,
     Display,
@@ -30,6 +38,7 @@ from tsdb_trader.venue.matching_values import (
     Reason,
     Rules,
     Status,
+    Terms,
     TimeInForce,
 )
 
@@ -152,6 +161,25 @@ class Book:
         (self._buys if order.is_buy else self._sells).remove(order)
         order.status = Status.CANCELLED
         return [Cancelled(order_no, order.remaining, reason)]
+
+    def replace(self, order_no: int, terms: Terms) -> list[Event]:
+        """Give a resting order new terms."""
+        order = self.orders.get(order_no)
+        if order is None:
+            return [Refused(order_no, Reason.UNKNOWN_ORDER)]
+        keeps = terms.quantity <= order.quantity and terms.limit == order.limit
+        remaining = terms.quantity - order.filled
+        if keeps:
+            order.quantity, order.remaining = terms.quantity, remaining
+            return [Replaced(order_no, terms.quantity, remaining, True)]
+        self.cancel(order_no)
+        order.status, order.limit = Status.WORKING, terms.limit
+        order.quantity, order.remaining = terms.quantity, remaining
+        return [Replaced(order_no, terms.quantity, remaining, False), *self.submit(order)]
+
+    def state(self) -> BookState:
+        """Return what restores this, the orders apart."""
+        return BookState(self.bid, self.ask, self.next_rank)
 
     def _rank(self) -> int:
         rank = self.next_rank

@@ -1,8 +1,9 @@
-"""The simulated venue as a worker: follows the market while its FIX acceptor serves."""
+"""Simulated venues as a worker: follows the market while their FIX acceptor serves."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,12 @@ _RETRY_S = 0.05
 
 
 class VenueWorker:
-    """Runs one simulated venue.
+    """Runs simulated venues, all behind one acceptor.
 
     Parameters
     ----------
-    venue
-        Its name; with the shipped sessions also its CompID.
+    venues
+        Their names, also their CompIDs; sessions with another CompID are with the first.
     url
         The database as the venue's role; by default from the configuration.
     sessions
@@ -38,20 +39,23 @@ class VenueWorker:
     """
 
     kind = "venue"
-    channels = ("market_batches", "ops_sessions")
+    channels = ("market_batches", "ops_sessions", "venue_commands")
     poll_s = 0.5
 
     def __init__(
         self,
-        venue: str = "SIM",
+        venues: str | Sequence[str] = "SIM",
         url: str | None = None,
         *,
         sessions: Path | None = None,
         config: Settings | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.name = "venue" if venue == "SIM" else f"venue-{venue.lower()}"
-        self._venue = venue
+        self._venues = (venues,) if isinstance(venues, str) else tuple(venues)
+        if not self._venues or len(set(self._venues)) < len(self._venues):
+            raise ConfigurationError("name each venue once, and at least one")
+        first = self._venues[0]
+        self.name = "venue" if first == "SIM" else f"venue-{first.lower()}"
         self._url = url
         self._config = config or settings()
         self._engine = self._read_sessions(sessions)
@@ -66,17 +70,24 @@ class VenueWorker:
         ConfigurationError
             Another process runs this venue, or its port cannot be had.
         """
-        # A connection of its own: the engine's thread uses it as well.
+        served = [self._open(venue) for venue in self._venues]
+        acceptor = Acceptor(served, self._engine, self._clock)
+        acceptor.start()
+        self._acceptor = acceptor
+
+    def _open(self, venue: str) -> tuple[Exchange, Journal]:
+        """Restore one venue, on a connection of its own: the engine's thread uses it as well."""
         own = db.connect(
             self._url or db.database_url(_ROLE),
             autocommit=True,
             application_name=f"tsdb-trader {self.name} journal",
         )
-        self._take(own)
-        journal = Journal(own, self._venue)
-        acceptor = Acceptor(Exchange(journal, self._clock), journal, self._engine)
-        acceptor.start()
-        self._acceptor = acceptor
+        found = api.read_settings(own, venue)
+        if found is None:
+            raise ConfigurationError(f"no simulated venue is called {venue}: see venue.settings")
+        self._take(own, venue)
+        journal = Journal(own, venue)
+        return Exchange(journal, self._clock, found), journal
 
     def step(self, conn: Connection) -> bool:
         """Let resting orders meet what the market showed since the last step."""
@@ -88,19 +99,28 @@ class VenueWorker:
 
     def detail(self) -> dict[str, Any]:
         """Return the number of working orders, and where the venue listens."""
-        working = self._acceptor.working() if self._acceptor else 0
-        return {"venue": self._venue, "port": self._engine.ports[0], "working_orders": working}
+        working = self._acceptor.working() if self._acceptor else {}
+        return {
+            "venue": ", ".join(self._venues),
+            "port": self._engine.ports[0],
+            "working_orders": sum(working.values()),
+        }
 
     def _read_sessions(self, path: Path | None) -> EngineSettings:
         store = self._config.fix_dir / "venue"
         if path is not None:
-            return engine_settings.from_file(path, venue=self._venue, store=store)
-        return engine_settings.from_template(
-            schema.root() / "fixcfg" / "venue.cfg",
-            host=self._config.fix_host,
-            port=self._config.fix_port,
-            venue=self._venue,
-            store=store,
+            return engine_settings.from_file(path, venue=self._venues[0], store=store)
+        return engine_settings.merge(
+            [
+                engine_settings.from_template(
+                    schema.root() / "fixcfg" / "venue.cfg",
+                    host=self._config.fix_host,
+                    port=self._config.fix_port,
+                    venue=venue,
+                    store=store,
+                )
+                for venue in self._venues
+            ]
         )
 
     def _running(self) -> Acceptor:
@@ -108,11 +128,11 @@ class VenueWorker:
             raise ConfigurationError("the venue was not started")
         return self._acceptor
 
-    def _take(self, own: Connection) -> None:
+    def _take(self, own: Connection, venue: str) -> None:
         deadline = self._clock.monotonic() + _TAKE_OVER_S
-        while not api.lock_venue(own, self._venue):
+        while not api.lock_venue(own, venue):
             if self._clock.monotonic() >= deadline:
                 raise ConfigurationError(
-                    f"venue {self._venue} is run by another process: stop that one first"
+                    f"venue {venue} is run by another process: stop that one first"
                 )
             time.sleep(_RETRY_S)
