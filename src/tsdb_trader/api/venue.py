@@ -207,6 +207,12 @@ _ORDER = """
         o.cumulative_quantity, o.notional, o.rank, o.reason, o.book, o.as_of
     from venue._orders o
 """
+_SETTINGS = """
+    select venue, matching, self_trade, static_band, dynamic_band, minimum_share, top_order,
+        opening_auction, opens_at, closing_auction, closes_at, throttle_messages, throttle_mode,
+        cancel_on_disconnect, latency_ms, pending_ms, maker_fee, taker_fee
+    from venue.settings
+"""
 _LIVE = "o.status not in ('filled', 'cancelled', 'rejected', 'expired')"
 # What an execution is now: the latest correction stands for it, a bust leaves nothing.
 _EXECUTION = """
@@ -222,13 +228,13 @@ _EXECUTION = """
 def read_settings(conn: Connection, venue: str) -> VenueSettings | None:
     """Return how a venue works, None if there is none of that name."""
     cur = conn.cursor(row_factory=class_row(VenueSettings))
-    return cur.execute(
-        "select venue, matching, self_trade, static_band, dynamic_band, minimum_share, top_order, "
-        "opening_auction, opens_at, closing_auction, closes_at, throttle_messages, throttle_mode, "
-        "cancel_on_disconnect, latency_ms, pending_ms, maker_fee, taker_fee "
-        "from venue._settings where venue = %s",
-        (venue,),
-    ).fetchone()
+    return cur.execute(f"{_SETTINGS} where venue = %s", (venue,)).fetchone()
+
+
+def all_settings(conn: Connection) -> list[VenueSettings]:
+    """Return how each venue works."""
+    cur = conn.cursor(row_factory=class_row(VenueSettings))
+    return cur.execute(f"{_SETTINGS} order by venue").fetchall()
 
 
 def list_venues(conn: Connection) -> list[str]:

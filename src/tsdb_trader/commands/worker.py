@@ -17,7 +17,11 @@ def worker(
     kind: Annotated[
         str, typer.Argument(help="venue, gateway, signals, risk, scheduler, replay, feeds.")
     ],
-    venue: Annotated[str, typer.Option(help="The venue of a gateway or venue.")] = "SIM",
+    venues: Annotated[
+        list[str] | None,
+        typer.Argument(help="Simulated venues to host; without names all that are active."),
+    ] = None,
+    venue: Annotated[str, typer.Option(help="The venue of a gateway or venue.")] = "",
     config: Annotated[
         Path | None, typer.Option(help="FIX sessions of a venue: a QuickFIX acceptor's file.")
     ] = None,
@@ -34,7 +38,7 @@ def worker(
         die_with(parent)
     logs.configure(settings().log_level, worker=kind)
     url = db.database_url("tsdb_venue" if kind == "venue" else "tsdb_worker")
-    job = _make(kind, venue, url, config)
+    job = _make(kind, [*(venues or []), *([venue] if venue else [])], url, config)
     stop = Stop()
     # After everything was imported: QuickFIX resets SIGINT.
     install_signals(stop)
@@ -67,21 +71,26 @@ def _end(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _make(kind: str, venue: str, url: str, config: Path | None) -> Worker:
+def _make(kind: str, venues: list[str], url: str, config: Path | None) -> Worker:
     """Import and build one worker, and nothing of the others."""
     from tsdb_trader.errors import ConfigurationError
 
     if config is not None and kind != "venue":
         raise ConfigurationError(f"--config is for a venue, not for {kind}")
+    if venues and kind not in ("venue", "gateway"):
+        raise ConfigurationError(f"{kind} has no venue")
+    if len(venues) > 1 and kind == "gateway":
+        raise ConfigurationError("a gateway is for one venue")
     match kind:
         case "venue":
             from tsdb_trader.workers.venue import VenueWorker
 
-            return VenueWorker(venue, sessions=config)
+            # A file has the sessions of one venue unless more are named.
+            return VenueWorker(venues or (["SIM"] if config else None), sessions=config)
         case "gateway":
             from tsdb_trader.workers.gateway import GatewayWorker
 
-            return GatewayWorker(venue)
+            return GatewayWorker(venues[0] if venues else "SIM")
         case "signals":
             from tsdb_trader.workers.signals import SignalsWorker
 

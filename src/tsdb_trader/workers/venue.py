@@ -31,7 +31,8 @@ class VenueWorker:
     Parameters
     ----------
     venues
-        Their names, also their CompIDs; sessions with another CompID are with the first.
+        Their names, also their CompIDs; sessions with another CompID are with the first. None for
+        all that are active.
     url
         The database as the venue's role; by default from the configuration.
     sessions
@@ -44,21 +45,22 @@ class VenueWorker:
 
     def __init__(
         self,
-        venues: str | Sequence[str] = "SIM",
+        venues: str | Sequence[str] | None = "SIM",
         url: str | None = None,
         *,
         sessions: Path | None = None,
         config: Settings | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._venues = (venues,) if isinstance(venues, str) else tuple(venues)
-        if not self._venues or len(set(self._venues)) < len(self._venues):
-            raise ConfigurationError("name each venue once, and at least one")
-        first = self._venues[0]
-        self.name = "venue" if first == "SIM" else f"venue-{first.lower()}"
+        named = (venues,) if isinstance(venues, str) else tuple(venues or ())
+        if len(set(named)) < len(named):
+            raise ConfigurationError("name each venue once")
+        self.name = "venue" if not named or named[0] == "SIM" else f"venue-{named[0].lower()}"
+        self._venues = named
         self._url = url
         self._config = config or settings()
-        self._engine = self._read_sessions(sessions)
+        self._sessions = sessions
+        self._engine = self._read_sessions() if named else None
         self._clock: Clock = clock or SystemClock()
         self._acceptor: Acceptor | None = None
 
@@ -70,6 +72,8 @@ class VenueWorker:
         ConfigurationError
             Another process runs this venue, or its port cannot be had.
         """
+        self._venues = self._venues or tuple(api.list_venues(conn))
+        self._engine = self._engine or self._read_sessions()
         served = [self._open(venue) for venue in self._venues]
         acceptor = Acceptor(served, self._engine, self._clock)
         acceptor.start()
@@ -102,14 +106,16 @@ class VenueWorker:
         working = self._acceptor.working() if self._acceptor else {}
         return {
             "venue": ", ".join(self._venues),
-            "port": self._engine.ports[0],
+            "port": self._engine.ports[0] if self._engine else None,
             "working_orders": sum(working.values()),
         }
 
-    def _read_sessions(self, path: Path | None) -> EngineSettings:
+    def _read_sessions(self) -> EngineSettings:
+        if not self._venues:
+            raise ConfigurationError("no simulated venue is active: see venue.settings")
         store = self._config.fix_dir / "venue"
-        if path is not None:
-            return engine_settings.from_file(path, venue=self._venues[0], store=store)
+        if self._sessions is not None:
+            return engine_settings.from_file(self._sessions, venue=self._venues[0], store=store)
         return engine_settings.merge(
             [
                 engine_settings.from_template(
