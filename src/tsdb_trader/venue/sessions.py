@@ -44,14 +44,18 @@ class Session:
 def book_order(row: OrderRow, instrument: Instrument) -> Order:
     """Return an order as its book sees it: in the integers of the instrument."""
     scale, left = instrument.size_scale, row.quantity - row.cumulative_quantity
-    limit = row.limit_price
+    limit = None
+    if row.limit_price is not None:
+        limit = int(row.limit_price.scaleb(instrument.price_scale))
     return Order(
         row.order_no,
         row.side == "buy",
-        None if limit is None else int(limit.scaleb(instrument.price_scale)),
+        limit,
         int(row.quantity.scaleb(scale)),
         TimeInForce(row.time_in_force),
         int(left.scaleb(scale)),
         row.rank,
         participant=row.participant,
+        price=limit,
+        shown=0 if limit is None else int(left.scaleb(scale)),
     )
