@@ -20,7 +20,7 @@ from tsdb_trader.venue.faults import BOOK_FAULTS
 from tsdb_trader.venue.floor import Floor
 from tsdb_trader.venue.inquiries import Inquiries
 from tsdb_trader.venue.journal import Entry, Journal, Report
-from tsdb_trader.venue.operations import Operations
+from tsdb_trader.venue.operations import Operations, RefusedError
 from tsdb_trader.venue.order_desk import OrderDesk
 from tsdb_trader.venue.protocol import Request, UnsupportedError, parse_request
 from tsdb_trader.venue.sessions import Session
@@ -269,7 +269,10 @@ class Exchange:
 
     def _spoil(self, entry: Entry, kind: str, report: Report) -> bool:
         if kind == "bust":
-            self._operations.bust(entry, str(report.fields["17"]))
+            try:
+                self._operations.bust(entry, str(report.fields["17"]))
+            except RefusedError:
+                return False
             return True
         name = str(report.fields["11"])
         order = self._floor.find(entry, report.participant, name)

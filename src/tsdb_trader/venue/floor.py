@@ -268,7 +268,7 @@ class Floor:
         if fill.counter_no is not None:
             self._fill(entry, self.orders[fill.counter_no], fill, False, ts)
         self._fill(entry, self.orders[fill.order_no], fill, fill.took, ts)
-        return Trade(number, fill.price, fill.quantity, ts)
+        return Trade(number, fill.exact, fill.quantity, ts)
 
     def _fill(
         self, entry: Entry, order: api.OrderRow, fill: Fill, took: bool, ts: datetime
@@ -343,7 +343,7 @@ class Floor:
             entry.add_progress(session.session_id, session.batch_no, session.as_of)
             for instrument_id in sorted(session.changed):
                 book = session.books[instrument_id]
-                entry.add_book(session.session_id, instrument_id, book.state())
+                entry.add_book(session.session_id, instrument_id, book.state)
             self._progress[session.session_id] = api.ProgressRow(
                 session.session_id, session.batch_no, session.as_of
             )

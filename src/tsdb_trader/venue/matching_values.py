@@ -55,6 +55,8 @@ class Phase(StrEnum):
 
 
 AUCTIONS = frozenset({Phase.PRE_OPEN, Phase.AUCTION, Phase.CLOSING})
+AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+AUCTION_ONLY = frozenset({TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE})
 
 
 class Matching(StrEnum):

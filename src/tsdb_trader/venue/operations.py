@@ -7,13 +7,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 from tsdb_trader.api import venue as api
-from tsdb_trader.venue import days, protocol
+from tsdb_trader.venue import days, placement, protocol
 from tsdb_trader.venue.floor import Floor
 from tsdb_trader.venue.journal import Entry
 from tsdb_trader.venue.matching import Book
 from tsdb_trader.venue.matching_events import Event
+from tsdb_trader.venue.matching_values import Phase
 from tsdb_trader.venue.order_desk import OrderDesk
-from tsdb_trader.venue.protocol import RejectedError
 from tsdb_trader.venue.sessions import Session
 from tsdb_trader.venue.writer import Execution
 
@@ -115,7 +115,7 @@ class Operations:
         self._desk.take_out(entry, order)
 
     def _set_aside(self, entry: Entry, order: api.OrderRow, status: str, exec_type: str) -> None:
-        self._desk.withdraw(order)
+        placement.withdraw(self._floor, order)
         order.status = status
         entry.orders[order.order_no] = order
         self._floor.writer.report(entry, order, exec_type, self._floor.now(order))
@@ -135,6 +135,7 @@ class Operations:
     def _release(self, entry: Entry, order: api.OrderRow, _: _Parameters) -> None:
         if order.status not in (*days.OUT_OF_BOOK, "stopped"):
             raise RefusedError(f"the order is {order.status}")
+        self._refuse_halted(order)
         self._resume(entry, order)
 
     def _resume(self, entry: Entry, order: api.OrderRow) -> None:
@@ -144,15 +145,7 @@ class Operations:
         now = self._floor.now(order)
         self._floor.writer.report(entry, order, "D", now, extra={"378": _BROKER_OPTION})
         if self._floor.book_of(order) is None:
-            self._return(entry, order)
-
-    def _return(self, entry: Entry, order: api.OrderRow) -> None:
-        try:
-            self._desk.resubmit(entry, order)
-        except RejectedError as error:
-            order.reason = error.text
-            self._floor.close(entry, order, "cancelled")
-            self._floor.writer.report(entry, order, "4", self._floor.now(order))
+            placement.bring_back(self._floor, entry, order)
 
     def _restate(self, entry: Entry, order: api.OrderRow, parameters: _Parameters) -> None:
         """Give an order other terms without being asked to."""
@@ -162,14 +155,14 @@ class Operations:
         price = order.limit_price
         if price is not None:
             price = _number(parameters, "limit_price", price)
-        works = self._floor.book_of(order) is not None
-        self._desk.withdraw(order)
+        self._refuse_halted(order)
+        works = placement.withdraw(self._floor, order)
         order.quantity, order.limit_price = quantity, price
         entry.orders[order.order_no] = order
         now = self._floor.now(order)
         self._floor.writer.report(entry, order, "D", now, extra={"378": _BROKER_OPTION})
         if works:
-            self._return(entry, order)
+            placement.bring_back(self._floor, entry, order)
 
     # Executions
 
@@ -212,7 +205,11 @@ class Operations:
         stored = api.read_order(self._floor.conn, self._floor.journal.venue, row.order_no)
         if stored is None:
             raise RefusedError(f"execution {exec_id} has no order")
-        return row, self._floor.newest(entry, stored)
+        order = self._floor.newest(entry, stored)
+        if order.status not in protocol.OVER:
+            # What changes is how much is in the book, which takes nothing while it is halted.
+            self._refuse_halted(order)
+        return row, order
 
     def _book(
         self, entry: Entry, order: api.OrderRow, quantity: Decimal, notional: Decimal
@@ -222,7 +219,7 @@ class Operations:
         order.notional += notional
         entry.orders[order.order_no] = order
         if order.cumulative_quantity == order.quantity:
-            self._desk.withdraw(order)
+            placement.withdraw(self._floor, order)
             self._floor.close(entry, order, "filled")
         elif order.status == "filled":
             order.status = "cancelled"
@@ -231,8 +228,15 @@ class Operations:
 
     def _rearrange(self, entry: Entry, order: api.OrderRow) -> None:
         """Bring the quantity in the book in line with what is executed."""
-        if self._floor.book_of(order) is not None:
-            self._return(entry, order)
+        if placement.withdraw(self._floor, order):
+            placement.bring_back(self._floor, entry, order)
+
+    def _refuse_halted(self, order: api.OrderRow) -> None:
+        if order.session_id is None or order.instrument_id is None:
+            return
+        book = self._floor.session(order.session_id).books.get(order.instrument_id)
+        if book is not None and book.phase in (Phase.HALTED, Phase.CLOSED):
+            raise RefusedError(f"trading in {order.symbol} is {book.phase}")
 
 
 def _number(parameters: _Parameters, name: str, default: Decimal) -> Decimal:

@@ -8,25 +8,16 @@ from __future__ import annotations
 
 from tsdb_trader.api import venue as api
 from tsdb_trader.errors import InvariantError
-from tsdb_trader.venue import protocol, reports, terms
+from tsdb_trader.venue import placement, protocol, reports, terms
 from tsdb_trader.venue.floor import Floor
 from tsdb_trader.venue.journal import Entry
-from tsdb_trader.venue.matching_events import Event, Refused, Rejected, Replaced
-from tsdb_trader.venue.matching_values import Reason
+from tsdb_trader.venue.matching_events import Event, Refused, Replaced
 from tsdb_trader.venue.protocol import RejectedError, Request
-from tsdb_trader.venue.sessions import book_order, book_terms
+from tsdb_trader.venue.sessions import book_terms
 from tsdb_trader.venue.terms import Terms
 
 _TOO_LATE, _UNKNOWN, _PENDING, _DUPLICATE, _OTHER = 0, 1, 3, 6, 99
 _CLOSED = 2
-# OrdRejReason (103) of what a book says no to.
-_REASONS = {
-    Reason.HALTED: _CLOSED,
-    Reason.CLOSED: _CLOSED,
-    Reason.TOO_LATE: 4,
-    Reason.UNSUPPORTED: 11,
-    Reason.NO_AUCTION: 11,
-}
 # What stays as it was entered.
 _FIXED = ("side", "symbol", "order_type", "peg_reference", "post_only")
 
@@ -122,54 +113,9 @@ class OrderDesk:
         terms.apply(wanted, order)
         order.session_id, order.instrument_id = session_id, instrument.instrument_id
         order.as_of = session.as_of or order.as_of
-        events = self._submit(order, instrument)
+        events = placement.submit(self._floor, order)
         self._writer.report(entry, order, "0", self._floor.now(order))
         self._floor.settle(entry, session, instrument.instrument_id, events)
-
-    def _submit(self, order: api.OrderRow, instrument: api.Instrument) -> list[Event]:
-        """Bring an order into its book.
-
-        Raises
-        ------
-        RejectedError
-            The book does not take it; nothing happened.
-        """
-        if order.session_id is None:
-            raise InvariantError(f"order {order.order_no} of the venue has no session")
-        session = self._floor.session(order.session_id)
-        entered = book_order(order, instrument)
-        events = self._floor.book(session, instrument).submit(entered)
-        for event in events:
-            if isinstance(event, Rejected):
-                reason = _REASONS.get(event.reason, _OTHER)
-                raise RejectedError(reason, str(event.reason))
-        order.rank = entered.rank
-        self._floor.orders[order.order_no] = order
-        return events
-
-    def resubmit(self, entry: Entry, order: api.OrderRow) -> None:
-        """Bring an order that was out of its book, or is larger now, back behind all others.
-
-        Raises
-        ------
-        RejectedError
-            The book does not take it; it is out of the book.
-        """
-        if order.session_id is None or order.instrument_id is None:
-            raise InvariantError(f"order {order.order_no} of the venue works in no book")
-        session = self._floor.session(order.session_id)
-        self.withdraw(order)
-        order.book = None
-        events = self._submit(order, self._floor.instrument_of(order))
-        entry.orders[order.order_no] = order
-        self._floor.settle(entry, session, order.instrument_id, events)
-
-    def withdraw(self, order: api.OrderRow) -> None:
-        """Take an order out of its book without a word."""
-        book = self._floor.book_of(order)
-        if book is not None and order.session_id is not None and order.instrument_id is not None:
-            book.cancel(order.order_no)
-            self._floor.session(order.session_id).changed.add(order.instrument_id)
 
     # Replacements and cancels
 
@@ -282,7 +228,7 @@ class OrderDesk:
 
     def _fill_by_replacing(self, entry: Entry, request: Request, order: api.OrderRow) -> None:
         """A quantity that is executed already leaves nothing: the order is filled."""
-        self.withdraw(order)
+        placement.withdraw(self._floor, order)
         order.quantity = order.cumulative_quantity
         self._floor.close(entry, order, "filled")
         self._accept_replacement(entry, request, order)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -223,6 +223,11 @@ def units(value: Decimal, scale: int, step: Decimal, name: str) -> int:
 def trade_date(ts: datetime) -> date:
     """Return the trading day of a moment."""
     return ts.astimezone(_TRADING_ZONE).date()
+
+
+def trading_time(ts: datetime) -> time:
+    """Return the time of day of a moment where it trades."""
+    return ts.astimezone(_TRADING_ZONE).time()
 
 
 def time_text(ts: datetime) -> str:

@@ -16,6 +16,7 @@ _UNSUPPORTED, _WRONG_QUANTITY, _OTHER = 11, 13, 99
 _PRICED = ("limit", "stop_limit")
 _STOPS = ("stop", "stop_limit")
 _AT_ONCE = ("ioc", "fok")
+_MAY_REST = ("limit", "pegged")
 # Work, held, not held: of meaning to brokers, not to a book.
 _IDLE_LETTERS = frozenset("125")
 # FIX 4.2 names the close in the order type.
@@ -214,9 +215,9 @@ def _part(request: Request, whole: Decimal, tag: int, name: str) -> Decimal | No
 def _check(terms: Terms) -> None:
     """Refuse terms that contradict each other."""
     at_once = terms.time_in_force in (*_AT_ONCE, "at_open", "at_close")
-    if terms.post_only and (terms.order_type not in ("limit", "pegged") or at_once):
+    if terms.post_only and (terms.order_type not in _MAY_REST or at_once):
         raise RejectedError(_OTHER, "post-only (18=6) is for limit and pegged orders that rest")
-    if terms.display_quantity is not None and (terms.order_type != "limit" or at_once):
-        raise RejectedError(_OTHER, "a display quantity is for limit orders that rest")
+    if terms.display_quantity is not None and (terms.order_type not in _MAY_REST or at_once):
+        raise RejectedError(_OTHER, "a display quantity is for limit and pegged orders that rest")
     if terms.order_type in ("pegged", *_STOPS) and at_once:
         raise RejectedError(_OTHER, f"a {terms.order_type} order cannot be {terms.time_in_force}")

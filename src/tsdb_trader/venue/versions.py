@@ -28,6 +28,7 @@ _EXEC_TRANS_TYPE: Mapping[str, str] = {"H": "1", "G": "2", "I": "3"}
 _REJECT_REASONS_42 = frozenset("012345678")
 _CANCEL_REASONS_42 = frozenset("0123")
 _BROKER_OPTION, _BROKER_OPTION_CANCEL = "0", "2"
+_TRADING_SESSION = "336"
 _PEG_PRICE_TYPES: Mapping[str, str] = {"R": "5", "M": "2", "P": "4"}
 
 
@@ -72,6 +73,8 @@ def _adapt_42(msg_type: str, fields: Fields) -> Fields:
 
 
 def _adapt_50(msg_type: str, fields: Fields, number: int) -> Fields:
+    # FIX 5.0 has numbered the trading sessions there may be; ours are none of them.
+    fields.pop(_TRADING_SESSION, None)
     if msg_type == "8":
         if "111" in fields:
             fields["1138"] = fields.pop("111")
@@ -80,6 +83,10 @@ def _adapt_50(msg_type: str, fields: Fields, number: int) -> Fields:
             price_type = next((_PEG_PRICE_TYPES[x] for x in letters if x in _PEG_PRICE_TYPES), None)
             if price_type is not None:
                 fields["1094"] = price_type
+    elif msg_type == "AE":
+        sides = fields["552"]
+        if isinstance(sides, list):
+            fields["552"] = [[p for p in side if p[0] != _TRADING_SESSION] for side in sides]
     elif msg_type == "r":
         fields["1369"] = str(number)
     return fields

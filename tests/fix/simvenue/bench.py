@@ -247,7 +247,7 @@ class Client:
         """Wait for the next application message; drop repeated reports unless asked for."""
         while True:
             message = self.seen.pop(0) if self.seen else self._next()
-            exec_id = message.get("17", "")
+            exec_id = message.get("17", "") if message["35"] == "8" else ""
             if repeats or exec_id not in self.exec_ids:
                 if exec_id:
                     self.exec_ids.add(exec_id)
