@@ -89,6 +89,8 @@ class Pool:
 
     def walk(self) -> Iterator[Order]:
         """Yield the orders that may trade, the oldest first. Nothing may change meanwhile."""
+        while self._ranks and self._ranks[0] not in self._by_rank:
+            heapq.heappop(self._ranks)
         if len(self._ranks) > 2 * len(self._by_rank) + _FEW:
             self._ranks = sorted(self._by_rank)
         last = 0

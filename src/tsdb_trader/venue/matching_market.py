@@ -9,6 +9,7 @@ from tsdb_trader.venue.matching_events import Cancelled, Event, Expired
 from tsdb_trader.venue.matching_values import (
     BookState,
     Display,
+    Matching,
     Order,
     Quote,
     Reason,
@@ -28,7 +29,9 @@ class Market:
 
     __slots__ = (
         "ask",
+        "banded",
         "bid",
+        "dark",
         "events",
         "last",
         "next_rank",
@@ -41,6 +44,8 @@ class Market:
 
     def __init__(self, rules: Rules, state: BookState) -> None:
         self.rules = rules
+        self.banded = rules.static_band is not None or rules.dynamic_band is not None
+        self.dark = rules.matching is Matching.MIDPOINT
         self.prevents = rules.self_trade is not SelfTrade.ALLOW
         self.bid = state.bid and replace(state.bid)
         self.ask = state.ask and replace(state.ask)
@@ -99,6 +104,8 @@ class Market:
         quote): the other edge of a band restrains nobody. The dynamic band lies around the far
         side of the quote or, while that displays nothing, the last trade.
         """
+        if not self.banded:
+            return None
         rules, found = self.rules, []
         if rules.static_band is not None and self.reference is not None:
             found.append(_shifted(self.reference, rules.static_band, rules.tick, is_buy))
