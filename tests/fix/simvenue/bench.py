@@ -137,11 +137,14 @@ class Venue:
     home: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    sessions: Path | None = None
+    patience_s: float = WAIT_S
 
     def start(self) -> None:
         log = (self.home / "venue.log").open("ab")
+        more = [] if self.sessions is None else [str(self.sessions)]
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "process.py"), self.url],
+            [sys.executable, str(HERE / "process.py"), self.url, *more],
             env={
                 **os.environ,
                 "TSDB_TRADER_HOME": str(self.home),
@@ -153,7 +156,7 @@ class Venue:
         self._wait_for_port()
 
     def _wait_for_port(self) -> None:
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + self.patience_s
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
