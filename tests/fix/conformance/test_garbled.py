@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from fix.conformance.wire import SOH, Wire, frame
@@ -46,10 +48,18 @@ def test_body_length_that_reaches_into_the_next_message_takes_it_along(wire: Wir
     wire.expect("2", {7: 2, 16: 0})
 
 
-def test_body_length_that_is_no_number_is_ignored(wire: Wire) -> None:
-    body = wire.build("1", {112: "good"})
-    wire.send_raw(framed(f"8={wire.profile.begin_string}{SOH}9=long{SOH}{body}"))
-    wire.expect_alive()
+def test_body_length_that_is_no_number_takes_along_what_came_with_it(
+    participant: Callable[..., Wire],
+) -> None:
+    wire = participant("LENIENT")
+    wire.log_on({108: "1"})
+    body = wire.build("0")
+    garbled = framed(f"8={wire.profile.begin_string}{SOH}9=long{SOH}{body}")
+    wire.send_raw(garbled + good(wire))
+    # A heartbeat says that what came before it was read.
+    wire.expect("0")
+    wire.send("0", {34: 3})
+    wire.expect("2", {7: 2, 16: 0})
 
 
 def test_second_field_that_is_not_body_length_is_ignored(wire: Wire) -> None:

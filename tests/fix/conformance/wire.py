@@ -84,6 +84,7 @@ class Wire:
     def connect(self) -> None:
         """Open a connection; the numbers stay."""
         self.line = socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_S)
+        self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.data = b""
 
     def close(self) -> None:
