@@ -153,9 +153,9 @@ class Venue:
             stderr=log,
         )
         log.close()
-        self._wait_for_port()
+        self.wait_for_port()
 
-    def _wait_for_port(self) -> None:
+    def wait_for_port(self) -> None:
         deadline = time.monotonic() + self.patience_s
         while True:
             with socket.socket() as probe:
