@@ -137,18 +137,15 @@ class Venue:
     home: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
-    sessions: str = ""
+    sessions: Path | None = None
     venues: tuple[str, ...] = ()
+    patience_s: float = WAIT_S
 
     def start(self) -> None:
         log = (self.home / "venue.log").open("ab")
-        arguments: list[str] = []
-        if self.sessions:
-            file = self.home / "sessions.cfg"
-            file.write_text(self.sessions.format(port=self.port))
-            arguments = [str(file), *self.venues]
+        more = [] if self.sessions is None else [str(self.sessions), *self.venues]
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "process.py"), self.url, *arguments],
+            [sys.executable, str(HERE / "process.py"), self.url, *more],
             env={
                 **os.environ,
                 "TSDB_TRADER_HOME": str(self.home),
@@ -157,10 +154,10 @@ class Venue:
             stderr=log,
         )
         log.close()
-        self._wait_for_port()
+        self.wait_for_port()
 
-    def _wait_for_port(self) -> None:
-        deadline = time.monotonic() + WAIT_S
+    def wait_for_port(self) -> None:
+        deadline = time.monotonic() + self.patience_s
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
