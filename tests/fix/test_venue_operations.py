@@ -159,6 +159,17 @@ def test_venue_halt_refuses_orders_and_keeps_those_it_has(hall: Hall, client: Cl
     assert hall.command("halt", symbol="NONE") == "refused: unknown symbol NONE"
 
 
+def test_venue_halt_is_told_to_those_who_ask_for_the_status(hall: Hall, client: Client) -> None:
+    client.order("1", 100, "99.00")
+    assert client.states(1) == ["00"]
+    client.send(t35="e", t324="S1", t55="IBM", t263="1")
+    assert client.message()["326"] == "17"
+    for command, status in (("halt", "2"), ("auction", "1"), ("resume", "17")):
+        hall.command(command, symbol="IBM")
+        told = client.message()
+        assert (told["35"], told["55"], told["326"]) == ("f", "IBM", status)
+
+
 def test_venue_auction_by_command_trades_at_one_price(hall: Hall, tape: Market) -> None:
     tape.batch(("IBM", ("90.00", 1, "110.00", 1)))
     hall.open()
