@@ -10,8 +10,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
-from fix.harness import DEADLINE_S, Desk, Gateway, Proxy, ScriptedVenue
+from fix.harness import DEADLINE_S, Desk, Gateway, Proxy, ScriptedVenue, until
+from fix.simvenue.bench import Client, Market, Venue, free_port
 
 
 @pytest.fixture
@@ -56,3 +58,152 @@ def terminate() -> Callable[[subprocess.Popen[bytes]], int]:
         return process.wait(DEADLINE_S)
 
     return end
+
+
+SESSIONS = """[DEFAULT]
+SocketAcceptPort={port}
+SocketReuseAddress=Y
+SocketNodelay=Y
+ValidateUserDefinedFields=N
+SenderCompID=SIM
+[SESSION]
+BeginString=FIX.4.4
+TargetCompID=TSDB
+[SESSION]
+BeginString=FIX.4.4
+TargetCompID=OTHER
+[SESSION]
+BeginString=FIX.4.4
+TargetCompID=DROP
+[SESSION]
+BeginString=FIX.4.2
+TargetCompID=OLD
+[SESSION]
+BeginString=FIXT.1.1
+DefaultApplVerID=FIX.5.0SP2
+TargetCompID=NEW
+[SESSION]
+BeginString=FIX.4.4
+SenderCompID=SIMPR
+TargetCompID=TSDB
+[SESSION]
+BeginString=FIX.4.4
+SenderCompID=SIMDARK
+TargetCompID=TSDB
+[SESSION]
+BeginString=FIX.4.4
+SenderCompID=SIMDARK
+TargetCompID=OTHER
+"""
+"""Participants of every version; all but the last ones are with SIM."""
+
+
+@pytest.fixture
+def tape(conn: psycopg.Connection) -> Market:
+    """Return the market that simulated venues follow."""
+    market = Market(conn)
+    market.list("IBM")
+    return market
+
+
+class Hall:
+    """A venue process as an operator sets it up, and the participants that connect to it."""
+
+    def __init__(self, conn: psycopg.Connection, url: str, home: Path, tape: Market) -> None:
+        self.conn, self.tape = conn, tape
+        self.venue = Venue(url, home, free_port(), sessions=SESSIONS, venues=("SIM",))
+        self._clients: list[Client] = []
+
+    def configure(self, venue: str = "SIM", **settings: object) -> None:
+        """Change settings of a venue; before it is open."""
+        self.conn.execute("select venue.configure(%s, %s)", (venue, Jsonb(settings)))
+
+    def admit(self, participant: str, **settings: object) -> None:
+        """Say what the venue knows of a participant; before it is open."""
+        self.conn.execute(
+            "select venue.set_participant('SIM', %s, %s)", (participant, Jsonb(settings))
+        )
+
+    def open(self, *venues: str) -> None:
+        """Start the process."""
+        self.venue.venues = venues or ("SIM",)
+        self.venue.start()
+
+    def connect(
+        self, comp_id: str = "TSDB", begin: str = "FIX.4.4", target: str = "SIM", **logon: str
+    ) -> Client:
+        """Return a participant that is logged on."""
+        client = self.dial(comp_id, begin, target, **logon)
+        client.event("logon")
+        return client
+
+    def dial(
+        self, comp_id: str = "TSDB", begin: str = "FIX.4.4", target: str = "SIM", **logon: str
+    ) -> Client:
+        """Return a participant that tries to log on."""
+        fields = {key.removeprefix("t"): value for key, value in logon.items()}
+        client = Client(
+            self.venue.home,
+            self.venue.port,
+            comp_id,
+            self.tape.session_id,
+            target=target,
+            begin=begin,
+            logon=fields,
+        )
+        self._clients.append(client)
+        client.start()
+        return client
+
+    def command(self, kind: str, venue: str = "SIM", **parameters: object) -> str:
+        """Send a command and return what came of it."""
+        row = self.conn.execute(
+            "select venue.send_command(%s, %s, %s)", (venue, kind, Jsonb(parameters))
+        ).fetchone()
+        assert row is not None
+        found: list[str] = []
+
+        def answered() -> bool:
+            query = "select result from venue.commands where command_no = %s"
+            result = self.conn.execute(query, (row[0],)).fetchone()
+            found[:] = [result[0]] if result and result[0] is not None else []
+            return bool(found)
+
+        until(answered, f"{kind} is answered")
+        return found[0]
+
+    def fault(self, kind: str, **parameters: object) -> int:
+        """Arm a fault and wait until the venue knows of it."""
+        row = self.conn.execute(
+            "select venue.inject_fault('SIM', %s, %s)", (kind, Jsonb(parameters))
+        ).fetchone()
+        assert row is not None
+        # Commands and faults are taken in order.
+        self.command("halt", symbol="NONE")
+        return int(row[0])
+
+    def fired(self, fault_no: int) -> bool:
+        """Say whether a fault has happened."""
+        query = "select fired_at is not null from venue.faults where fault_no = %s"
+        row = self.conn.execute(query, (fault_no,)).fetchone()
+        return row == (True,)
+
+    def close(self) -> None:
+        """End all processes."""
+        for client in self._clients:
+            client.stop()
+        if self.venue.process is not None:
+            self.venue.stop()
+
+
+@pytest.fixture
+def hall(
+    conn: psycopg.Connection,
+    role_url: Callable[[str | None], str],
+    tmp_path: Path,
+    tape: Market,
+) -> Iterator[Hall]:
+    """Return a venue process that is not open yet."""
+    hall = Hall(conn, role_url("tsdb_venue"), tmp_path, tape)
+    yield hall
+    hall.close()

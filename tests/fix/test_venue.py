@@ -163,7 +163,7 @@ def test_venue_bad_orders_are_rejected_with_their_reason(client: Client, market:
         ({"quantity": "0"}, "13", "OrderQty (38) 0 is not positive"),
         ({"quantity": "1" + "0" * 40}, "13", "quantity 1" + "0" * 40 + " is too large"),
         ({"side": "3"}, "11", "Side (54) '3' is not supported"),
-        ({"tif": "1"}, "11", "TimeInForce (59) '1' is not supported"),
+        ({"tif": "5"}, "11", "TimeInForce (59) '5' is not supported"),
     ):
         order = client.order(**{"side": "1", "quantity": 1, **arguments})  # type: ignore[arg-type]
         answer = client.message()

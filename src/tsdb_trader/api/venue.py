@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
-from tsdb_trader.db import Connection
+from tsdb_trader.db import Connection, translated
+
+_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +54,111 @@ class OrderRow:
     participant: str
     fix_session: str
     cl_ord_id: str
-    cancel_cl_ord_id: str | None
-    session_id: UUID | None
-    instrument_id: int | None
+    root_cl_ord_id: str
     account: str | None
     symbol: str
     side: str
     quantity: Decimal
     order_type: str
-    limit_price: Decimal | None
     time_in_force: str
     status: str
-    cumulative_quantity: Decimal
-    notional: Decimal
-    rank: int
-    reason: str | None
     as_of: datetime
+    cancel_cl_ord_id: str | None = None
+    session_id: UUID | None = None
+    instrument_id: int | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    expire_at: datetime | None = None
+    peg_reference: str | None = None
+    peg_offset: Decimal = _ZERO
+    post_only: bool = False
+    display_quantity: Decimal | None = None
+    min_quantity: Decimal | None = None
+    pending: str | None = None
+    cumulative_quantity: Decimal = _ZERO
+    notional: Decimal = _ZERO
+    rank: int = 0
+    reason: str | None = None
+    book: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueSettings:
+    """How a venue works: a row of ``venue._settings``."""
+
+    venue: str
+    matching: str = "price_time"
+    self_trade: str = "allow"
+    static_band: int | None = None
+    dynamic_band: int | None = None
+    minimum_share: int = 0
+    top_order: bool = False
+    opening_auction: bool = False
+    opens_at: time | None = None
+    closing_auction: bool = False
+    closes_at: time | None = None
+    throttle_messages: int | None = None
+    throttle_mode: str = "reject"
+    cancel_on_disconnect: bool = False
+    latency_ms: int = 0
+    pending_ms: int | None = None
+    maker_fee: Decimal = _ZERO
+    taker_fee: Decimal = _ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """What a venue knows of a participant: a row of ``venue._participants``."""
+
+    participant: str
+    username: str | None = None
+    password_hash: str | None = None
+    password_from: str | None = None
+    drop_copy: bool = False
+    cancel_on_disconnect: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """A request that was put off."""
+
+    message_no: int
+    fix_session: str
+    raw: str
+    due_at: datetime
+    acknowledged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What an operator asks of a venue."""
+
+    command_no: int
+    kind: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault that a venue is to have."""
+
+    fault_no: int
+    kind: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRow:
+    """An execution as it was first reported, and whether it still stands."""
+
+    report_no: int
+    exec_id: str
+    order_no: int
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal | None
+    ts: datetime
+    busted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +168,8 @@ class ReportRow:
     report_no: int
     fix_session: str
     msg_type: str
-    fields: dict[str, str]
+    fields: dict[str, Any]
+    exec_type: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +196,155 @@ class BookRow:
     ask_size: int | None
     ask_left: int | None
     ask_rank: int | None
+    state: dict[str, Any] | None
 
 
 _ORDER = """
-    select order_no, participant, fix_session, cl_ord_id, cancel_cl_ord_id, session_id,
-        instrument_id, account, symbol, side, quantity, order_type, limit_price, time_in_force,
-        status, cumulative_quantity, notional, rank, reason, as_of
-    from venue._orders
+    select o.order_no, o.participant, o.fix_session, o.cl_ord_id, o.root_cl_ord_id,
+        o.cancel_cl_ord_id, o.session_id, o.instrument_id, o.account, o.symbol, o.side, o.quantity,
+        o.order_type, o.limit_price, o.stop_price, o.time_in_force, o.expire_at, o.peg_reference,
+        o.peg_offset, o.post_only, o.display_quantity, o.min_quantity, o.status, o.pending,
+        o.cumulative_quantity, o.notional, o.rank, o.reason, o.book, o.as_of
+    from venue._orders o
 """
+_SETTINGS = """
+    select venue, matching, self_trade, static_band, dynamic_band, minimum_share, top_order,
+        opening_auction, opens_at, closing_auction, closes_at, throttle_messages, throttle_mode,
+        cancel_on_disconnect, latency_ms, pending_ms, maker_fee, taker_fee
+    from venue.settings
+"""
+_LIVE = "o.status not in ('filled', 'cancelled', 'rejected', 'expired')"
+# What an execution is now: the latest correction stands for it, a bust leaves nothing.
+_EXECUTION = """
+    select r.report_no, r.exec_id, r.order_no, r.quantity, r.price, r.fee, r.ts,
+        exists (
+            select from venue._reports b
+            where b.venue = r.venue and b.reference_no = r.report_no
+                and b.copy_of is null) as busted
+    from venue._reports r
+"""
+
+
+def read_settings(conn: Connection, venue: str) -> VenueSettings | None:
+    """Return how a venue works, None if there is none of that name."""
+    cur = conn.cursor(row_factory=class_row(VenueSettings))
+    return cur.execute(f"{_SETTINGS} where venue = %s", (venue,)).fetchone()
+
+
+def all_settings(conn: Connection) -> list[VenueSettings]:
+    """Return how each venue works."""
+    cur = conn.cursor(row_factory=class_row(VenueSettings))
+    return cur.execute(f"{_SETTINGS} order by venue").fetchall()
+
+
+def list_venues(conn: Connection) -> list[str]:
+    """Return the names of the simulated venues that are active."""
+    cur = conn.cursor(row_factory=scalar_row)
+    return cur.execute(
+        "select s.venue from venue._settings s join ref.venues v on v.venue = s.venue "
+        "where v.status = 'active' order by v.venue_id"
+    ).fetchall()
+
+
+def read_participants(conn: Connection, venue: str) -> list[Participant]:
+    """Return what the venue knows of its participants."""
+    cur = conn.cursor(row_factory=class_row(Participant))
+    return cur.execute(
+        "select participant, username, password_hash, password_from, drop_copy, "
+        "cancel_on_disconnect from venue._participants where venue = %s",
+        (venue,),
+    ).fetchall()
+
+
+def configure(conn: Connection, venue: str, settings: dict[str, Any]) -> None:
+    """Change settings of a venue, which its process reads when it starts."""
+    with translated():
+        conn.execute("select venue.configure(%s, %s)", (venue, Jsonb(settings)))
+
+
+def set_participant(
+    conn: Connection, venue: str, participant: str, settings: dict[str, Any]
+) -> None:
+    """Say what a venue knows of a participant."""
+    with translated():
+        conn.execute(
+            "select venue.set_participant(%s, %s, %s)", (venue, participant, Jsonb(settings))
+        )
+
+
+def send_command(conn: Connection, venue: str, kind: str, parameters: dict[str, Any]) -> int:
+    """Ask something of a venue; return the number of the command."""
+    cur = conn.cursor(row_factory=scalar_row)
+    with translated():
+        row = cur.execute(
+            "select venue.send_command(%s, %s, %s)", (venue, kind, Jsonb(parameters))
+        ).fetchone()
+    return cast("int", row)
+
+
+def command_result(conn: Connection, command_no: int) -> str | None:
+    """Return what came of a command, None while it waits."""
+    cur = conn.cursor(row_factory=scalar_row)
+    return cur.execute(
+        "select result from venue.commands where command_no = %s", (command_no,)
+    ).fetchone()
+
+
+def inject_fault(conn: Connection, venue: str, kind: str, parameters: dict[str, Any]) -> int:
+    """Arm a fault of a venue; return its number."""
+    cur = conn.cursor(row_factory=scalar_row)
+    with translated():
+        row = cur.execute(
+            "select venue.inject_fault(%s, %s, %s)", (venue, kind, Jsonb(parameters))
+        ).fetchone()
+    return cast("int", row)
+
+
+def read_inbox(conn: Connection, venue: str) -> tuple[list[Command], list[Fault]]:
+    """Return the commands that nobody acted on and the faults that did not happen, in order."""
+    rows = conn.execute(
+        "select true, command_no, kind, parameters from venue._commands "
+        "where venue = %(venue)s and done_at is null "
+        "union all select false, fault_no, kind, parameters from venue._faults "
+        "where venue = %(venue)s and fired_at is null order by 2",
+        {"venue": venue},
+    ).fetchall()
+    commands = [Command(number, kind, given) for asked, number, kind, given in rows if asked]
+    return commands, [
+        Fault(number, kind, given) for asked, number, kind, given in rows if not asked
+    ]
+
+
+def waiting_requests(conn: Connection, venue: str) -> list[WaitingRow]:
+    """Return the requests that were put off, in the order of their time."""
+    cur = conn.cursor(row_factory=class_row(WaitingRow))
+    return cur.execute(
+        "select message_no, fix_session, raw, due_at, acknowledged from venue._messages "
+        "where venue = %s and not handled order by due_at, message_no",
+        (venue,),
+    ).fetchall()
+
+
+def find_execution(conn: Connection, venue: str, exec_id: str) -> ExecutionRow | None:
+    """Return an execution or correction by the ExecID it was reported under."""
+    cur = conn.cursor(row_factory=class_row(ExecutionRow))
+    return cur.execute(
+        f"{_EXECUTION} where r.venue = %s and r.exec_id = %s and r.exec_type in ('F', 'G') "
+        "and r.copy_of is null",
+        (venue, exec_id),
+    ).fetchone()
+
+
+def list_executions(conn: Connection, venue: str, participant: str) -> list[ExecutionRow]:
+    """Return the executions of a participant that stand, as corrected, in order."""
+    cur = conn.cursor(row_factory=class_row(ExecutionRow))
+    rows = cur.execute(
+        f"{_EXECUTION} join venue._orders o on o.venue = r.venue and o.order_no = r.order_no "
+        "where r.venue = %s and o.participant = %s and r.exec_type in ('F', 'G') "
+        "and r.copy_of is null order by r.report_no",
+        (venue, participant),
+    ).fetchall()
+    return [row for row in rows if not row.busted]
 
 
 def lock_venue(conn: Connection, venue: str) -> bool:
@@ -141,22 +374,39 @@ def last_numbers(conn: Connection, venue: str) -> tuple[int, int]:
 
 
 def working_orders(conn: Connection, venue: str) -> list[OrderRow]:
-    """Return every order that can still trade, in the order of entry."""
+    """Return every order that is not over, in the order of entry."""
     cur = conn.cursor(row_factory=class_row(OrderRow))
     return cur.execute(
-        f"{_ORDER} where venue = %s and status in ('new', 'partially_filled') order by order_no",
-        (venue,),
+        f"{_ORDER} where o.venue = %s and {_LIVE} order by o.order_no", (venue,)
     ).fetchall()
 
 
 def find_order(conn: Connection, venue: str, participant: str, cl_ord_id: str) -> OrderRow | None:
-    """Return the participant's order that was entered, or cancelled, under a ClOrdID."""
+    """Return the participant's order that ever had a ClOrdID."""
     cur = conn.cursor(row_factory=class_row(OrderRow))
     return cur.execute(
-        f"{_ORDER} where venue = %(venue)s and participant = %(participant)s "
-        "and (cl_ord_id = %(id)s or cancel_cl_ord_id = %(id)s)",
-        {"venue": venue, "participant": participant, "id": cl_ord_id},
+        f"{_ORDER} join venue._cl_ord_ids i on i.venue = o.venue and i.order_no = o.order_no "
+        "where i.venue = %s and i.participant = %s and i.cl_ord_id = %s",
+        (venue, participant, cl_ord_id),
     ).fetchone()
+
+
+def read_order(conn: Connection, venue: str, order_no: int) -> OrderRow | None:
+    """Return an order by its number."""
+    cur = conn.cursor(row_factory=class_row(OrderRow))
+    return cur.execute(
+        f"{_ORDER} where o.venue = %s and o.order_no = %s", (venue, order_no)
+    ).fetchone()
+
+
+def orders_named(conn: Connection, venue: str, cl_ord_id: str) -> list[OrderRow]:
+    """Return the orders of all participants that ever had a ClOrdID."""
+    cur = conn.cursor(row_factory=class_row(OrderRow))
+    return cur.execute(
+        f"{_ORDER} join venue._cl_ord_ids i on i.venue = o.venue and i.order_no = o.order_no "
+        "where i.venue = %s and i.cl_ord_id = %s order by o.order_no",
+        (venue, cl_ord_id),
+    ).fetchall()
 
 
 def read_progress(conn: Connection, venue: str) -> list[ProgressRow]:
@@ -172,7 +422,7 @@ def read_books(conn: Connection, venue: str, session_id: UUID) -> list[BookRow]:
     cur = conn.cursor(row_factory=class_row(BookRow))
     return cur.execute(
         "select session_id, instrument_id, next_rank, bid_price, bid_size, bid_left, bid_rank, "
-        "ask_price, ask_size, ask_left, ask_rank from venue._books "
+        "ask_price, ask_size, ask_left, ask_rank, state from venue._books "
         "where venue = %s and session_id = %s",
         (venue, session_id),
     ).fetchall()
@@ -182,7 +432,7 @@ def unsent_reports(conn: Connection, venue: str, fix_session: str) -> list[Repor
     """Return the reports of a FIX session that may not have been handed to the engine."""
     cur = conn.cursor(row_factory=class_row(ReportRow))
     return cur.execute(
-        "select report_no, fix_session, msg_type, fields from venue._reports "
+        "select report_no, fix_session, msg_type, fields, exec_type from venue._reports "
         "where venue = %s and fix_session = %s and not sent order by report_no",
         (venue, fix_session),
     ).fetchall()

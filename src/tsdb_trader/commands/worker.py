@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -16,7 +17,14 @@ def worker(
     kind: Annotated[
         str, typer.Argument(help="venue, gateway, signals, risk, scheduler, replay, feeds.")
     ],
-    venue: Annotated[str, typer.Option(help="The venue of a gateway or venue.")] = "SIM",
+    venues: Annotated[
+        list[str] | None,
+        typer.Argument(help="Simulated venues to host; without names all that are active."),
+    ] = None,
+    venue: Annotated[str, typer.Option(help="The venue of a gateway or venue.")] = "",
+    config: Annotated[
+        Path | None, typer.Option(help="FIX sessions of a venue: a QuickFIX acceptor's file.")
+    ] = None,
     parent: Annotated[int, typer.Option(hidden=True, help="End with this process.")] = 0,
 ) -> None:
     """Run one worker in the foreground until it is asked to stop."""
@@ -30,7 +38,7 @@ def worker(
         die_with(parent)
     logs.configure(settings().log_level, worker=kind)
     url = db.database_url("tsdb_venue" if kind == "venue" else "tsdb_worker")
-    job = _make(kind, venue, url)
+    job = _make(kind, [*(venues or []), *([venue] if venue else [])], url, config)
     stop = Stop()
     # After everything was imported: QuickFIX resets SIGINT.
     install_signals(stop)
@@ -63,19 +71,26 @@ def _end(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _make(kind: str, venue: str, url: str) -> Worker:
+def _make(kind: str, venues: list[str], url: str, config: Path | None) -> Worker:
     """Import and build one worker, and nothing of the others."""
     from tsdb_trader.errors import ConfigurationError
 
+    if config is not None and kind != "venue":
+        raise ConfigurationError(f"--config is for a venue, not for {kind}")
+    if venues and kind not in ("venue", "gateway"):
+        raise ConfigurationError(f"{kind} has no venue")
+    if len(venues) > 1 and kind == "gateway":
+        raise ConfigurationError("a gateway is for one venue")
     match kind:
         case "venue":
             from tsdb_trader.workers.venue import VenueWorker
 
-            return VenueWorker(venue)
+            # A file has the sessions of one venue unless more are named.
+            return VenueWorker(venues or (["SIM"] if config else None), sessions=config)
         case "gateway":
             from tsdb_trader.workers.gateway import GatewayWorker
 
-            return GatewayWorker(venue)
+            return GatewayWorker(venues[0] if venues else "SIM")
         case "signals":
             from tsdb_trader.workers.signals import SignalsWorker
 

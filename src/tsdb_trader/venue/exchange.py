@@ -1,96 +1,238 @@
-"""The venue itself: takes requests, follows the market, keeps the books, owes reports.
+"""The venue itself: takes requests, follows the market, obeys operators, owes reports.
 
-It knows neither sockets nor threads. Every public method is one step: it changes the books and
-writes the journal in one transaction, then returns the reports that may be sent. After an
-exception memory and journal may differ: the process must end, and a new one restores itself.
-
-Between two journal writes the books change only by what the market shows, which is durable and
-replayed in the same order after a restart, so that nothing is matched twice or skipped.
+It knows neither sockets nor threads. Every public method is one step or several, each of which
+changes the books and writes the journal in one transaction, then returns the reports that may be
+sent. After an exception memory and journal may differ: the process must end, and a new one
+restores itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
 from tsdb_trader.api import venue as api
 from tsdb_trader.clock import Clock
-from tsdb_trader.errors import InvariantError
-from tsdb_trader.venue import protocol, reports
-from tsdb_trader.venue.journal import Entry, Journal, Report, restore_book
-from tsdb_trader.venue.market_data import Trade
-from tsdb_trader.venue.market_data_desk import Desk
-from tsdb_trader.venue.matching import Book, Fill, NoMarketError, Quote, Status
-from tsdb_trader.venue.protocol import RejectedError, Request
-from tsdb_trader.venue.sessions import Session, book_order
-from tsdb_trader.venue.writer import Writer
+from tsdb_trader.venue import faults, protocol, reports, versions
+from tsdb_trader.venue.faults import BOOK_FAULTS
+from tsdb_trader.venue.floor import Floor
+from tsdb_trader.venue.inquiries import Inquiries
+from tsdb_trader.venue.journal import Entry, Journal, Report
+from tsdb_trader.venue.operations import Operations, RefusedError
+from tsdb_trader.venue.order_desk import OrderDesk
+from tsdb_trader.venue.protocol import Request, UnsupportedError, parse_request
+from tsdb_trader.venue.sessions import Session
+from tsdb_trader.venue.throttle import Throttle
 
-_BATCHES_PER_READ = 50
-_WORKING = ("new", "partially_filled")
+_AMENDMENTS = (protocol.REPLACE, protocol.CANCEL)
+_ORDERS = (protocol.NEW_ORDER, *_AMENDMENTS, protocol.MASS_CANCEL)
+_QUESTIONS = (
+    protocol.STATUS_REQUEST,
+    protocol.MASS_STATUS_REQUEST,
+    protocol.TRADES_REQUEST,
+)
+_NOT_AUTHORIZED, _OTHER = 6, 99
 
 
 class Exchange:
-    """One venue, restored from its journal."""
+    """One venue, restored from its journal.
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    Attributes
+    ----------
+    faults
+        Those of the books and of sessions that are armed; the acceptor serves the latter.
+    """
+
+    def __init__(
+        self, journal: Journal, clock: Clock, settings: api.VenueSettings | None = None
+    ) -> None:
+        self.settings = settings or api.VenueSettings(journal.venue)
+        self.faults: list[api.Fault] = []
         self._journal = journal
-        self._conn = journal.conn
         self._clock = clock
-        self._last_order, last_report = api.last_numbers(self._conn, journal.venue)
-        self._writer = Writer(api.read_prefix(self._conn), last_report, clock)
-        self._touched: dict[UUID, Session] = {}
-        self._sessions: dict[UUID, Session] = {}
-        self._orders: dict[int, api.OrderRow] = {}
-        self._instruments: dict[str, api.Instrument] = {}
-        self._progress = {p.session_id: p for p in api.read_progress(self._conn, journal.venue)}
-        self.market_data = Desk(self._conn, f"{clock.now():%y%m%d%H%M%S%f}")
-        self._restore_orders()
+        self._floor = Floor(journal, clock, self.settings)
+        self._desk = OrderDesk(self._floor)
+        self._inquiries = Inquiries(self._floor, self._desk)
+        self._operations = Operations(self._floor, self._desk)
+        self._throttle = Throttle(self.settings.throttle_messages)
+        self._waiting = api.waiting_requests(journal.conn, journal.venue)
+        self._known_faults: set[int] = set()
+        self.participants = {
+            p.participant: p for p in api.read_participants(journal.conn, journal.venue)
+        }
+        self.market_data = self._floor.market_data
+
+    @property
+    def venue(self) -> str:
+        """Return the venue's name."""
+        return self._journal.venue
 
     def working(self) -> int:
-        """Return the number of orders that can still trade."""
-        return len(self._orders)
+        """Return the number of orders that are not over."""
+        return len(self._floor.orders)
+
+    def listen_to(self, fix_sessions: Sequence[str]) -> list[Report]:
+        """Take note of the FIX sessions there are, none of which is logged on yet."""
+        owed: list[Report] = []
+        for fix_session in fix_sessions:
+            participant = self.participants.get(fix_session.rpartition(">")[2])
+            if participant is not None and participant.drop_copy:
+                self._floor.writer.drop_copies.append(fix_session)
+        for fix_session in fix_sessions:
+            owed += self.disconnected(fix_session)
+        return owed
+
+    # Requests
 
     def handle(self, request: Request) -> list[Report]:
-        """Act on an application message of a participant."""
+        """Act on an application message of a participant, now or when its time has come.
+
+        Raises
+        ------
+        UnsupportedError
+            The venue does not serve its type; the message is journaled.
+        """
         entry = Entry()
+        if not _served(request):
+            entry.add_message(request)
+            self._floor.commit(entry)
+            raise UnsupportedError(request.msg_type)
+        if request.fix_session in self._floor.writer.drop_copies:
+            entry.add_message(request)
+            self._refuse_drop_copy(entry, request)
+        elif (wait_s := self._wait_s(request)) > 0:
+            self._hold_back(entry, request, wait_s)
+        else:
+            self._begin(entry, request)
+        return [*self._end(entry), *self.decide()]
+
+    def _wait_s(self, request: Request) -> float:
+        if request.msg_type not in _ORDERS:
+            return 0.0
+        queue = self.settings.throttle_mode == "delay"
+        return self._throttle.wait_s(request.fix_session, self._clock.monotonic(), queue=queue)
+
+    def _hold_back(self, entry: Entry, request: Request, wait_s: float) -> None:
+        """Delay or refuse a request that comes too soon."""
+        if self.settings.throttle_mode == "delay":
+            entry.add_message(request, self._clock.now() + timedelta(seconds=wait_s))
+            return
         entry.add_message(request)
+        text = f"more than {self.settings.throttle_messages} requests per second"
+        if request.msg_type == protocol.NEW_ORDER:
+            self._desk.refuse_entry(entry, request, _OTHER, text)
+        elif request.msg_type in _AMENDMENTS:
+            order = self._floor.find(entry, request.participant, request.get(41))
+            self._desk.refuse(entry, request, order, _OTHER, text)
+        else:
+            fields = reports.refused(request, 0, text)
+            self._floor.writer.owe(entry, request.fix_session, "j", fields)
+
+    def _refuse_drop_copy(self, entry: Entry, request: Request) -> None:
+        text = "a drop copy session takes no requests"
+        fields = reports.refused(request, _NOT_AUTHORIZED, text)
+        self._floor.writer.owe(entry, request.fix_session, "j", fields)
+
+    def _begin(self, entry: Entry, request: Request, message_no: int | None = None) -> None:
+        """Act on a request; `message_no` is that of one that waited."""
+        waits = False
         match request.msg_type:
             case protocol.NEW_ORDER:
-                self._enter(entry, request)
-            case protocol.CANCEL:
-                self._cancel(entry, request)
+                waits = self._desk.enter(entry, request)
+            case _ if request.msg_type in _AMENDMENTS:
+                waits = self._desk.amend(entry, request)
+            case protocol.MASS_CANCEL:
+                self._inquiries.mass_cancel(entry, request)
             case protocol.STATUS_REQUEST:
-                self._status(entry, request)
-            case _ if request.msg_type in protocol.MARKET_DATA_REQUESTS:
-                self.market_data.handle(request, partial(self._watch, entry), self._clock.now())
+                self._inquiries.status(entry, request)
+            case protocol.MASS_STATUS_REQUEST:
+                self._inquiries.mass_status(entry, request)
+            case protocol.TRADES_REQUEST:
+                self._inquiries.trades(entry, request)
             case _:
-                self._writer.owe(entry, request.fix_session, "j", reports.unsupported(request))
-        return self._commit(entry)
+                self.market_data.handle(request, partial(self._watch, entry), self._clock.now())
+        if waits:
+            pending = timedelta(milliseconds=self.settings.pending_ms or 0)
+            entry.add_message(request, self._clock.now() + pending, acknowledged=True)
+        elif message_no is None:
+            entry.add_message(request)
+        if message_no is not None:
+            entry.handled.append(message_no)
+
+    def _watch(
+        self, entry: Entry, session_id: UUID, wanted: Sequence[api.Instrument]
+    ) -> Session | None:
+        session = self._floor.catch_up(entry, session_id, wanted)
+        if session is not None:
+            session.watched.update(i.instrument_id for i in wanted)
+        return session
+
+    # Requests that wait
+
+    def next_due(self) -> datetime | None:
+        """Return when the next request that waits is due."""
+        return self._waiting[0].due_at if self._waiting else None
+
+    def decide(self) -> list[Report]:
+        """Act on the requests whose time has come."""
+        outgoing: list[Report] = []
+        now = self._clock.now()
+        while self._waiting and self._waiting[0].due_at <= now:
+            row = self._waiting.pop(0)
+            request = parse_request(row.raw, row.fix_session)
+            entry = Entry()
+            if row.acknowledged:
+                entry.handled.append(row.message_no)
+                self._desk.decide(entry, request)
+            else:
+                self._begin(entry, request, row.message_no)
+            outgoing += self._end(entry)
+        return outgoing
+
+    # The market, operators, connections
 
     def follow(self) -> tuple[list[Report], bool]:
         """Show resting orders what the market did; say whether more of it waits."""
-        outgoing: list[Report] = []
+        outgoing = [*self._obey(), *self.decide()]
         more = False
-        for session in list(self._sessions.values()):
-            if not session.active:
-                continue
-            entry = Entry()
-            behind = self._advance(entry, session, [])
+        for session in self._floor.busy():
+            entry, behind = self._floor.follow(session)
             more |= behind
-            self._touched.clear()
-            # Written while orders rest, trades or not: replays in lock-step wait for it.
-            if entry.reports or session.batch_no > session.journaled_no:
-                self._touched[session.session_id] = session
-                outgoing += self._commit(entry)
-            if not session.is_open and not behind:
-                self._forget(session)
+            if entry is not None:
+                outgoing += self._end(entry)
         if not more:
             self.market_data.look_at_statuses(self._clock.now())
             self.flush()
         return outgoing, more
+
+    def _obey(self) -> list[Report]:
+        """Carry out what operators ask for, each command in a step of its own."""
+        outgoing: list[Report] = []
+        commands, armed = api.read_inbox(self._journal.conn, self._journal.venue)
+        for command in commands:
+            entry = Entry()
+            self._operations.obey(entry, command)
+            outgoing += self._end(entry)
+        for fault in armed:
+            if fault.fault_no not in self._known_faults:
+                self._known_faults.add(fault.fault_no)
+                self.faults.append(fault)
+        return outgoing
+
+    def disconnected(self, fix_session: str) -> list[Report]:
+        """Cancel the orders of a session that ended, if that is wanted."""
+        known = self.participants.get(fix_session.rpartition(">")[2])
+        wanted = None if known is None else known.cancel_on_disconnect
+        if not (self.settings.cancel_on_disconnect if wanted is None else wanted):
+            return []
+        entry = Entry()
+        for order in sorted(self._floor.orders.values(), key=lambda o: o.order_no):
+            if order.fix_session == fix_session:
+                order.pending, order.reason = None, "the participant disconnected"
+                self._desk.take_out(entry, order)
+        return self._end(entry)
 
     def flush(self) -> None:
         """Write which reports were sent since the last step."""
@@ -100,301 +242,47 @@ class Exchange:
         """Return the reports a participant may not have got, when it logs on."""
         return self._journal.unsent(fix_session)
 
-    # Restoring
+    def _end(self, entry: Entry) -> list[Report]:
+        """Commit a step, and then let the faults happen that it gives occasion for."""
+        put_off = any(message["due_at"] for message in entry.messages)
+        outgoing = self._floor.commit(entry)
+        if put_off:
+            self._waiting = api.waiting_requests(self._journal.conn, self._journal.venue)
+        if any(fault.kind in BOOK_FAULTS for fault in self.faults):
+            outgoing += self._misbehave(outgoing)
+        return outgoing
 
-    def _restore_orders(self) -> None:
-        rows = api.working_orders(self._conn, self._journal.venue)
-        for row in sorted(rows, key=lambda r: r.rank):
-            if row.session_id is None or row.instrument_id is None:
-                raise InvariantError(f"order {row.order_no} of the venue works in no book")
-            session = self._session(row.session_id)
-            book = session.books.setdefault(row.instrument_id, Book())
-            self._orders[row.order_no] = row
-            book.restore(book_order(row, self._instrument_of(row)))
+    def _misbehave(self, sent: Sequence[Report]) -> list[Report]:
+        """Take back an execution, or cancel an order, that was just reported."""
+        for kind, exec_type in (("bust", "F"), ("cancel", "0")):
+            for report in sent:
+                fault = faults.first(self.faults, kind, [report.participant])
+                if report.exec_type != exec_type or fault is None:
+                    continue
+                entry = Entry()
+                if not self._spoil(entry, kind, report):
+                    continue
+                self.faults.remove(fault)
+                entry.faults.append(fault.fault_no)
+                return self._floor.commit(entry)
+        return []
 
-    def _session(self, session_id: UUID) -> Session:
-        """Return a session from memory, or as journaled; it may be unknown to everybody else."""
-        session = self._sessions.get(session_id)
-        if session is not None:
-            return session
-        session = self._sessions[session_id] = Session(session_id)
-        progress = self._progress.get(session_id)
-        if progress is not None:
-            session.batch_no = session.journaled_no = progress.batch_no
-            session.as_of = progress.as_of
-            for row in api.read_books(self._conn, self._journal.venue, session_id):
-                session.books[row.instrument_id] = restore_book(row)
-        return session
+    def _spoil(self, entry: Entry, kind: str, report: Report) -> bool:
+        if kind == "bust":
+            try:
+                self._operations.bust(entry, str(report.fields["17"]))
+            except RefusedError:
+                return False
+            return True
+        name = str(report.fields["11"])
+        order = self._floor.find(entry, report.participant, name)
+        if order is None or order.status in protocol.OVER:
+            return False
+        order.reason = "cancelled by the venue"
+        self._desk.take_out(entry, order)
+        return True
 
-    def _forget(self, session: Session) -> None:
-        del self._sessions[session.session_id]
 
-    def _instrument_of(self, order: api.OrderRow) -> api.Instrument:
-        known = self._instruments.get(order.symbol)
-        if known is None:
-            known = api.find_instrument(self._conn, order.symbol)
-            if known is None:
-                raise InvariantError(f"the venue works {order.symbol}, which ref.instruments lacks")
-            self._instruments[order.symbol] = known
-        return known
-
-    # The market
-
-    def _advance(self, entry: Entry, session: Session, quiet: Sequence[int]) -> bool:
-        """Show the books the next batches and, at the end of them, `quiet` the latest quote.
-
-        Returns
-        -------
-        bool
-            More batches wait.
-        """
-        self._touched[session.session_id] = session
-        active = session.active
-        rows = api.read_market(
-            self._conn,
-            session.session_id,
-            session.batch_no,
-            active,
-            [i for i in quiet if i not in active],
-            _BATCHES_PER_READ,
-        )
-        behind = False
-        for row in rows:
-            if row.instrument_id is None:
-                self._arrive(entry, session, row)
-                behind = bool(row.behind)
-                continue
-            if row.batch_no > session.batch_no and row.as_of is not None:
-                self._begin_batch(entry, session, row.as_of)
-            self._show(entry, session, row)
-        return behind
-
-    def _watch(self, entry: Entry, session_id: UUID, wanted: Sequence[int]) -> Session | None:
-        session = self._catch_up(entry, session_id, wanted)
-        if session is not None:
-            session.watched.update(wanted)
-        return session
-
-    def _arrive(self, entry: Entry, session: Session, row: api.MarketRow) -> None:
-        if row.as_of is not None:
-            self._begin_batch(entry, session, row.as_of)
-        session.batch_no = row.batch_no
-        session.is_open = bool(row.is_open)
-        if not session.is_open and not row.behind:
-            self._expire(entry, session, "the session is closed")
-            self.market_data.session_over(session.session_id, self._clock.now())
-
-    def _begin_batch(self, entry: Entry, session: Session, as_of: datetime) -> None:
-        if session.as_of is not None and as_of <= session.as_of:
-            return
-        ended = session.trade_date
-        if ended is not None and protocol.trade_date(as_of) != ended:
-            self._expire(entry, session, "end of the trading day")
-        session.as_of = as_of
-
-    def _show(self, entry: Entry, session: Session, row: api.MarketRow) -> None:
-        if (
-            row.instrument_id is None
-            or row.bid_price is None
-            or row.bid_size is None
-            or row.ask_price is None
-            or row.ask_size is None
-            or row.ts is None
-        ):
-            raise InvariantError("venue.read_market returned a quote with a side missing")
-        book = session.books.setdefault(row.instrument_id, Book())
-        session.changed.add(row.instrument_id)
-        quote = Quote(row.bid_price, row.bid_size, row.ask_price, row.ask_size)
-        session.quoted[row.instrument_id] = row.ts
-        trades = self._book_fills(entry, book.apply_quote(quote))
-        self.market_data.changed(session, row.instrument_id, trades, row.ts)
-
-    def _expire(self, entry: Entry, session: Session, reason: str) -> None:
-        for order in list(self._orders.values()):
-            if order.session_id != session.session_id or order.instrument_id is None:
-                continue
-            self._remove(session, order, order.instrument_id)
-            order.reason = reason
-            self._close(entry, order, "expired")
-            self._writer.report(entry, order, "C", self._now(order), text=reason)
-
-    # Requests
-
-    def _enter(self, entry: Entry, request: Request) -> None:
-        known = self._find(request.participant, request.cl_ord_id)
-        if known is not None:
-            if request.repeated and known.cl_ord_id == request.cl_ord_id:
-                self._writer.report(entry, known, "I", self._now(known))
-            else:
-                fields = reports.duplicate(request, self._writer.order_id(known), self._now(known))
-                self._writer.owe(entry, request.fix_session, "8", fields)
-            return
-        self._last_order += 1
-        order = reports.draft(request, self._last_order, self._clock.now())
-        try:
-            self._accept(entry, request, order)
-        except RejectedError as error:
-            order.status, order.reason = "rejected", error.text
-            entry.orders[order.order_no] = order
-            self._writer.report(
-                entry, order, "8", self._now(order), text=error.text, reason=error.reason
-            )
-
-    def _accept(self, entry: Entry, request: Request, order: api.OrderRow) -> None:
-        reports.read_terms(request, order)
-        session_id = protocol.trading_session(request)
-        instrument = api.find_instrument(self._conn, order.symbol)
-        if instrument is None:
-            raise RejectedError(1, f"unknown symbol {order.symbol}")
-        if instrument.status in ("inactive", "halted"):
-            raise RejectedError(2, f"{order.symbol} is {instrument.status}")
-        self._instruments[order.symbol] = instrument
-        protocol.units(order.quantity, instrument.size_scale, instrument.lot_size, "quantity")
-        if order.limit_price is not None:
-            protocol.units(order.limit_price, instrument.price_scale, instrument.tick_size, "price")
-        session = self._catch_up(entry, session_id, [instrument.instrument_id])
-        if session is None:
-            raise RejectedError(99, f"session {session_id} is unknown or closed")
-        order.session_id, order.instrument_id = session_id, instrument.instrument_id
-        order.as_of = session.as_of or order.as_of
-        self._match(entry, session, order, instrument)
-
-    def _catch_up(self, entry: Entry, session_id: UUID, wanted: Sequence[int]) -> Session | None:
-        """Let a session see everything its market has shown; None if it is closed or unknown."""
-        session = self._session(session_id)
-        session.is_open = False
-        while self._advance(entry, session, wanted):
-            pass
-        if not session.is_open:
-            self._forget(session)
-            return None
-        session.books = {i: Book() for i in wanted} | session.books
-        return session
-
-    def _match(
-        self, entry: Entry, session: Session, order: api.OrderRow, instrument: api.Instrument
-    ) -> None:
-        book = session.books[instrument.instrument_id]
-        entered = book_order(order, instrument)
-        try:
-            fills = book.submit(entered)
-        except NoMarketError:
-            raise RejectedError(99, "no market") from None
-        order.rank = entered.rank
-        self._orders[order.order_no] = entry.orders[order.order_no] = order
-        self._writer.report(entry, order, "0", self._now(order))
-        trades = self._book_fills(entry, fills)
-        self.market_data.changed(session, instrument.instrument_id, trades, self._now(order))
-        if entered.status is Status.CANCELLED:
-            order.reason = f"nothing more to take ({order.time_in_force})"
-            self._close(entry, order, "cancelled")
-            self._writer.report(entry, order, "4", self._now(order), text=order.reason)
-        session.changed.add(instrument.instrument_id)
-
-    def _cancel(self, entry: Entry, request: Request) -> None:
-        order = self._find(request.participant, request.get(41))
-        if order is None:
-            self._refuse_cancel(entry, request, None, 1, "unknown order")
-            return
-        if order.status in _WORKING and order.session_id and order.instrument_id:
-            session = self._session(order.session_id)
-            while self._advance(entry, session, []):
-                pass
-        used = self._find(request.participant, request.cl_ord_id)
-        if used is not None and request.repeated and used.cancel_cl_ord_id == request.cl_ord_id:
-            self._writer.report(entry, used, "I", self._now(used))
-        elif used is not None:
-            self._refuse_cancel(entry, request, order, 6, "ClOrdID was used before")
-        elif order.status not in _WORKING:
-            self._refuse_cancel(entry, request, order, 0, f"too late: the order is {order.status}")
-        else:
-            self._take_out(entry, request, order)
-
-    def _take_out(self, entry: Entry, request: Request, order: api.OrderRow) -> None:
-        if order.session_id is None or order.instrument_id is None:
-            raise InvariantError(f"order {order.order_no} of the venue works in no book")
-        session = self._session(order.session_id)
-        self._remove(session, order, order.instrument_id)
-        order.cancel_cl_ord_id = request.cl_ord_id
-        self._close(entry, order, "cancelled")
-        self._writer.report(entry, order, "4", self._now(order))
-
-    def _remove(self, session: Session, order: api.OrderRow, instrument_id: int) -> None:
-        session.books[instrument_id].cancel(order.order_no)
-        session.changed.add(instrument_id)
-        self.market_data.changed(session, instrument_id, [], self._now(order))
-
-    def _refuse_cancel(
-        self, entry: Entry, request: Request, order: api.OrderRow | None, reason: int, text: str
-    ) -> None:
-        order_id = "NONE" if order is None else self._writer.order_id(order)
-        status = "rejected" if order is None else order.status
-        ts = self._clock.now() if order is None else self._now(order)
-        fields = reports.cancel_reject(request, order_id, status, ts, reason, text)
-        self._writer.owe(entry, request.fix_session, "9", fields)
-
-    def _status(self, entry: Entry, request: Request) -> None:
-        order = self._find(request.participant, request.cl_ord_id)
-        if order is None:
-            fields = reports.unknown_order(request, self._clock.now())
-            self._writer.owe(entry, request.fix_session, "8", fields)
-        else:
-            question = request.get(790) or None
-            self._writer.report(entry, order, "I", self._now(order), question=question)
-
-    # Orders and reports
-
-    def _find(self, participant: str, cl_ord_id: str) -> api.OrderRow | None:
-        row = api.find_order(self._conn, self._journal.venue, participant, cl_ord_id)
-        # What works is newer in memory: this step may have changed it already.
-        return row and self._orders.get(row.order_no, row)
-
-    def _book_fills(self, entry: Entry, fills: list[Fill]) -> list[Trade]:
-        """Report fills, and return the trades they are: two orders that meet are one."""
-        trades: list[Trade] = []
-        met: Fill | None = None
-        for fill in fills:
-            order = self._orders[fill.order_no]
-            instrument = self._instrument_of(order)
-            quantity = Decimal(fill.quantity).scaleb(-instrument.size_scale)
-            price = Decimal(fill.price).scaleb(-instrument.price_scale)
-            order.cumulative_quantity += quantity
-            order.notional += quantity * price
-            order.status = "partially_filled"
-            entry.orders[order.order_no] = order
-            if order.cumulative_quantity == order.quantity:
-                self._close(entry, order, "filled")
-            self._writer.report(entry, order, "F", self._now(order), last=(quantity, price))
-            if met is not None and met.counter_no == fill.order_no:
-                met = None
-                continue
-            met = fill if fill.counter_no is not None else None
-            number = self._writer.last_number
-            trades.append(Trade(number, fill.price, fill.quantity, self._now(order)))
-        return trades
-
-    def _close(self, entry: Entry, order: api.OrderRow, status: str) -> None:
-        order.status = status
-        entry.orders[order.order_no] = order
-        self._orders.pop(order.order_no, None)
-
-    def _commit(self, entry: Entry) -> list[Report]:
-        """Write the step, with the books it changed and the batch they have seen."""
-        for session in self._touched.values():
-            if session.as_of is None:
-                continue
-            entry.add_progress(session.session_id, session.batch_no, session.as_of)
-            for instrument_id in sorted(session.changed):
-                entry.add_book(session.session_id, instrument_id, session.books[instrument_id])
-            self._progress[session.session_id] = api.ProgressRow(
-                session.session_id, session.batch_no, session.as_of
-            )
-            session.journaled_no = session.batch_no
-            session.changed.clear()
-        self._touched.clear()
-        return self._journal.commit(entry)
-
-    def _now(self, order: api.OrderRow) -> datetime:
-        """Return the time of the order's market."""
-        session = self._sessions.get(order.session_id) if order.session_id else None
-        return (session.as_of if session else None) or order.as_of
+def _served(request: Request) -> bool:
+    known = request.msg_type in (*_ORDERS, *_QUESTIONS, *protocol.MARKET_DATA_REQUESTS)
+    return known and versions.knows(request.begin_string, request.msg_type)

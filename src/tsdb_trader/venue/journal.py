@@ -10,19 +10,29 @@ from uuid import UUID
 
 from tsdb_trader.api import venue as api
 from tsdb_trader.db import Connection
-from tsdb_trader.venue.matching import Book, Display
+from tsdb_trader.venue.matching_values import BookState, Display, Phase
 from tsdb_trader.venue.protocol import Request
+from tsdb_trader.venue.versions import Fields
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A message that the venue owes a participant; `fields` is its body by tag."""
+    """A message that the venue owes a participant.
+
+    `exec_type` is that of FIX 4.4, whatever the participant speaks, '' for other messages.
+    """
 
     report_no: int
     fix_session: str
     msg_type: str
-    fields: dict[str, str]
+    fields: Fields
+    exec_type: str = ""
     possible_resend: bool = False
+
+    @property
+    def participant(self) -> str:
+        """Return the CompID of who gets it."""
+        return self.fix_session.rpartition(">")[2]
 
 
 @dataclass(slots=True)
@@ -34,10 +44,26 @@ class Entry:
     reports: list[dict[str, Any]] = field(default_factory=list)
     progress: list[dict[str, Any]] = field(default_factory=list)
     books: list[dict[str, Any]] = field(default_factory=list)
+    cl_ord_ids: list[dict[str, Any]] = field(default_factory=list)
+    handled: list[int] = field(default_factory=list)
+    commands: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[int] = field(default_factory=list)
     outgoing: list[Report] = field(default_factory=list)
 
-    def add_message(self, request: Request) -> None:
-        """Note the message that caused this step."""
+    def add_id(self, order: api.OrderRow, cl_ord_id: str) -> None:
+        """Let an order be found by a ClOrdID."""
+        self.cl_ord_ids.append(
+            {
+                "participant": order.participant,
+                "cl_ord_id": cl_ord_id,
+                "order_no": order.order_no,
+            }
+        )
+
+    def add_message(
+        self, request: Request, due_at: datetime | None = None, *, acknowledged: bool = False
+    ) -> None:
+        """Note the message that caused this step; with `due_at` it is decided then."""
         self.messages.append(
             {
                 "fix_session": request.fix_session,
@@ -46,6 +72,8 @@ class Entry:
                 "participant": request.participant,
                 "cl_ord_id": request.cl_ord_id or None,
                 "raw": request.raw,
+                "due_at": _text(due_at),
+                "acknowledged": acknowledged,
             }
         )
 
@@ -68,15 +96,20 @@ class Entry:
             {"session_id": str(session_id), "batch_no": batch_no, "as_of": as_of.isoformat()}
         )
 
-    def add_book(self, session_id: UUID, instrument_id: int, book: Book) -> None:
-        """Note the quote of a book, and what is left of it."""
+    def add_book(self, session_id: UUID, instrument_id: int, state: BookState) -> None:
+        """Note the quote of a book, what is left of it, and the book's phase."""
         self.books.append(
             {
                 "session_id": str(session_id),
                 "instrument_id": instrument_id,
-                "next_rank": book.next_rank,
-                **_display("bid", book.bid),
-                **_display("ask", book.ask),
+                "next_rank": state.next_rank,
+                **_display("bid", state.bid),
+                **_display("ask", state.ask),
+                "state": {
+                    "phase": state.phase,
+                    "last": state.last,
+                    "reference": state.reference,
+                },
             }
         )
 
@@ -92,6 +125,10 @@ class Entry:
             "reports": self.reports,
             "progress": self.progress,
             "books": self.books,
+            "cl_ord_ids": self.cl_ord_ids,
+            "handled": self.handled,
+            "commands": self.commands,
+            "faults": self.faults,
         }
         return {key: rows for key, rows in found.items() if rows}
 
@@ -104,11 +141,13 @@ class Journal:
         self.conn = conn
         self.venue = venue
         self._sent: deque[int] = deque()
+        self._fired: deque[int] = deque()
 
     def commit(self, entry: Entry) -> list[Report]:
         """Write an entry and return its reports, which may be sent from now on."""
+        entry.faults += _take(self._fired)
         rows = entry.rows()
-        sent = self._take_sent()
+        sent = _take(self._sent)
         if sent:
             rows["sent"] = sent
         if rows:
@@ -119,27 +158,43 @@ class Journal:
         """Note that the engine has a report; written with the next entry. Any thread may call."""
         self._sent.append(report_no)
 
+    def mark_fired(self, fault_no: int) -> None:
+        """Note that a fault happened; written with the next entry. Any thread may call."""
+        self._fired.append(fault_no)
+
     def unsent(self, fix_session: str) -> list[Report]:
         """Return the reports of a FIX session that the engine may not have."""
         self.commit(Entry())
         return [
-            Report(row.report_no, row.fix_session, row.msg_type, row.fields, possible_resend=True)
+            Report(
+                row.report_no,
+                row.fix_session,
+                row.msg_type,
+                row.fields,
+                row.exec_type or "",
+                possible_resend=True,
+            )
             for row in api.unsent_reports(self.conn, self.venue, fix_session)
         ]
 
-    def _take_sent(self) -> list[int]:
-        taken = []
-        while self._sent:
-            taken.append(self._sent.popleft())
-        return taken
+
+def _take(waiting: deque[int]) -> list[int]:
+    taken = []
+    while waiting:
+        taken.append(waiting.popleft())
+    return taken
 
 
-def restore_book(row: api.BookRow) -> Book:
-    """Return the book of a journaled row, without its orders."""
-    return Book(
+def restore_state(row: api.BookRow) -> BookState:
+    """Return what a journaled row says of a book."""
+    state = row.state or {}
+    return BookState(
         _side(row.bid_price, row.bid_size, row.bid_left, row.bid_rank),
         _side(row.ask_price, row.ask_size, row.ask_left, row.ask_rank),
         row.next_rank,
+        Phase(state.get("phase", Phase.CONTINUOUS)),
+        state.get("last"),
+        state.get("reference"),
     )
 
 
@@ -164,6 +219,6 @@ def _display(side: str, shown: Display | None) -> dict[str, int | None]:
 
 def _text(value: object) -> object:
     """Return what JSON carries without loss: numbers of the database travel as text."""
-    if value is None or isinstance(value, int | str | bool):
+    if value is None or isinstance(value, int | str | bool | dict):
         return value
     return value.isoformat() if isinstance(value, datetime) else str(value)

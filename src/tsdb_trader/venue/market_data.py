@@ -57,10 +57,10 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A trade of the venue: integers of the instrument, number and time of its first report."""
+    """A trade of the venue, in units of the instrument: number and time of its first report."""
 
     number: int
-    price: int
+    price: Decimal
     quantity: int
     ts: datetime
 
@@ -80,11 +80,11 @@ def single_orders(book: Book) -> dict[str, Entry]:
     for name, side, display in (("1", BID, book.bid), ("2", OFFER, book.ask)):
         if display is not None and display.left:
             shown[name] = Entry(side, display.price, display.left, 1)
-    for order in book.orders.values():
-        if order.limit is not None:
+    for order in book.displayed():
+        if order.price is not None:
             side = BID if order.is_buy else OFFER
             name = str(_ORDER_IDS_FROM + order.order_no)
-            shown[name] = Entry(side, order.limit, order.remaining, 1)
+            shown[name] = Entry(side, order.price, order.shown, 1)
     return shown
 
 

@@ -31,6 +31,7 @@ from tsdb_trader.venue.market_data import (
     View,
 )
 from tsdb_trader.venue.matching import Book
+from tsdb_trader.venue.matching_values import Phase
 from tsdb_trader.venue.protocol import Request
 from tsdb_trader.venue.sessions import Session
 
@@ -41,6 +42,15 @@ _SYMBOLS_PER_LIST = 200
 # SecurityTradingStatus of ref.instruments.status; a restricted instrument trades here as ever.
 _TRADING_STATUS = {"active": "17", "restricted": "17", "halted": "2", "inactive": "18"}
 _SESSION_OVER = "18"
+# SecurityTradingStatus of what a book does: opening and closing auctions are delayed openings.
+_PHASE_STATUS = {
+    Phase.PRE_OPEN: "21",
+    Phase.AUCTION: "1",
+    Phase.CLOSING: "1",
+    Phase.CONTINUOUS: "17",
+    Phase.HALTED: "2",
+    Phase.CLOSED: "18",
+}
 
 
 class RefusedError(Exception):
@@ -52,7 +62,7 @@ class RefusedError(Exception):
         self.text = text
 
 
-Watch: TypeAlias = Callable[[UUID, Sequence[int]], Session | None]
+Watch: TypeAlias = Callable[[UUID, Sequence[Instrument]], Session | None]
 """Brings a session to the latest market, from then on with every quote of the instruments; None
 when it is closed or unknown."""
 
@@ -107,6 +117,12 @@ class Desk:
             wanted.remove(view)
             if not wanted:
                 del self._subscribed[fix_session, request]
+
+    def phase_changed(self, instrument_id: int, phase: Phase, now: datetime) -> None:
+        """Tell who listens to an instrument that its book is in another phase."""
+        for instrument in api.list_instruments(self.conn, [instrument_id]):
+            for fix_session in self._listeners(instrument_id):
+                self._tell(fix_session, instrument, _PHASE_STATUS[phase], now, (325, "Y"))
 
     def look_at_statuses(self, now: datetime) -> None:
         """Tell who listens to an instrument when its trading status has changed."""
@@ -173,7 +189,7 @@ class Desk:
         look = _look(request)
         instruments = _instruments(request, api.list_instruments(self.conn))
         session_id = _session_of(request, api.open_sessions(self.conn))
-        session = watch(session_id, [i.instrument_id for i in instruments])
+        session = watch(session_id, instruments)
         if session is None:
             raise RefusedError(BAD_SESSION, f"trading session {session_id} is closed")
         views = [self._open_view(session, instrument, look) for instrument in instruments]

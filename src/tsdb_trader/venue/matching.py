@@ -1,159 +1,104 @@
-"""Price-time matching of orders against a replayed quote and against each other; pure.
+"""The book of one symbol in one trading session: what comes, what happens; pure.
 
-Prices and quantities are integers in the instrument's units. One `Book` serves one symbol of one
-trading session. Its liquidity is
+Prices and quantities are integers in the instrument's units. Every method that changes the book
+returns what happened as a list of events in their order (`matching_events`), and is a function of
+the book and its arguments alone: no clock, no chance. A book made of the `state` of another, with
+its orders restored, goes on like it.
 
-- the external quote: what its two sides display, no more. What was taken from a side is gone
-  until that side of the quote changes its price or size;
-- the resting orders of all participants.
-
-An incoming order takes the best price first; at one price, whoever was there first: an order by
-its entry, a side of the quote by the moment its price was last set. A resting limit order trades
-at its limit once the opposite quote moves to or through it, for at most the displayed size.
-
-A market order is an order at the opposite quote, wherever that moves: it never trades at a worse
-price, and at equal prices it goes before limit orders. Its remainder waits for the next quotes.
+Three ways of matching share this interface (`Rules.matching`): price-time and pro rata
+(`matching_lit`, `matching_trading`, `matching_shares`), with auctions (`matching_auction`), and the
+dark book at the midpoint (`matching_dark`). Ticks and lots are the caller's to check.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 
+from tsdb_trader.venue import matching_auction as auction
+from tsdb_trader.venue import matching_depth as depth
+from tsdb_trader.venue.matching_dark import Dark
+from tsdb_trader.venue.matching_entry import objection
+from tsdb_trader.venue.matching_events import Event, PhaseChanged, Refused, Rejected, Replaced
+from tsdb_trader.venue.matching_heaps import OrderHeap
+from tsdb_trader.venue.matching_lit import Lit
+from tsdb_trader.venue.matching_market import Market
+from tsdb_trader.venue.matching_values import (
+    AUCTIONS,
+    BookState,
+    Depth,
+    Display,
+    Indicative,
+    Matching,
+    Order,
+    Phase,
+    Quote,
+    Reason,
+    Rules,
+    Status,
+    Terms,
+    TimeInForce,
+)
 
-class TimeInForce(StrEnum):
-    """How long an order may wait."""
-
-    DAY = "day"
-    IOC = "ioc"
-    FOK = "fok"
-
-
-class Status(StrEnum):
-    """Where an order stands in its book."""
-
-    WORKING = "working"
-    FILLED = "filled"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """Both sides of the external market; prices positive, sizes not negative, bid <= ask."""
-
-    bid_price: int
-    bid_size: int
-    ask_price: int
-    ask_size: int
-
-
-@dataclass(slots=True)
-class Display:
-    """One side of the quote: its price and size, what is left of it, and its time priority."""
-
-    price: int
-    size: int
-    left: int
-    rank: int
-
-
-@dataclass(slots=True)
-class Order:
-    """An order in a book. `limit` is None for a market order; `rank` is its time priority."""
-
-    order_no: int
-    is_buy: bool
-    limit: int | None
-    quantity: int
-    time_in_force: TimeInForce = TimeInForce.DAY
-    remaining: int = -1
-    rank: int = 0
-    status: Status = Status.WORKING
-
-    def __post_init__(self) -> None:
-        if self.remaining < 0:
-            self.remaining = self.quantity
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """Some of an order traded; `counter_no` is the other order, None for the external quote."""
-
-    order_no: int
-    price: int
-    quantity: int
-    counter_no: int | None
-
-
-class NoMarketError(Exception):
-    """A market order came before the first quote."""
-
-
-@dataclass(slots=True)
-class _Queue:
-    """The resting orders of one side: limit orders by price and time, market orders by time."""
-
-    is_buy: bool
-    levels: dict[int, OrderedDict[int, Order]] = field(default_factory=dict)
-    keys: list[int] = field(default_factory=list)
-    market: OrderedDict[int, Order] = field(default_factory=OrderedDict)
-
-    def add(self, order: Order) -> None:
-        if order.limit is None:
-            self.market[order.order_no] = order
-            return
-        level = self.levels.get(order.limit)
-        if level is None:
-            level = self.levels[order.limit] = OrderedDict()
-            heapq.heappush(self.keys, -order.limit if self.is_buy else order.limit)
-        level[order.order_no] = order
-
-    def remove(self, order: Order) -> None:
-        # An empty level stays until it reaches the top of the heap, where `head` drops it.
-        queue = self.market if order.limit is None else self.levels[order.limit]
-        del queue[order.order_no]
-
-    def head(self) -> Order | None:
-        """Return the first limit order in priority."""
-        while self.keys:
-            price = -self.keys[0] if self.is_buy else self.keys[0]
-            level = self.levels[price]
-            if level:
-                return next(iter(level.values()))
-            heapq.heappop(self.keys)
-            del self.levels[price]
-        return None
-
-    def ahead(self, limit: int) -> int:
-        """Return the quantity of limit orders that an order at `limit` of the other side meets."""
-        return sum(
-            order.remaining
-            for price, level in self.levels.items()
-            if (price >= limit if self.is_buy else price <= limit)
-            for order in level.values()
-        )
-
-    def waiting(self) -> int:
-        """Return the quantity of market orders."""
-        return sum(order.remaining for order in self.market.values())
+_STANDING = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
 
 
 class Book:
-    """One symbol of one trading session."""
+    """Orders and the quote of one symbol in one trading session.
 
-    __slots__ = ("_buys", "_sells", "ask", "bid", "next_rank", "orders")
+    Parameters
+    ----------
+    rules
+        How it works; by default price-time, without bands or self-trade prevention.
+    state
+        What it knew, of a book that is restored; by default it begins in continuous trading.
+    """
 
-    def __init__(
-        self, bid: Display | None = None, ask: Display | None = None, next_rank: int = 1
-    ) -> None:
-        self.bid = bid
-        self.ask = ask
-        self.next_rank = next_rank
-        self.orders: dict[int, Order] = {}
-        self._buys = _Queue(True)
-        self._sells = _Queue(False)
+    __slots__ = ("_engine", "_expiring", "_market")
+
+    def __init__(self, rules: Rules | None = None, state: BookState | None = None) -> None:
+        self._market = Market(rules or Rules(), state or BookState())
+        dark = self._market.rules.matching is Matching.MIDPOINT
+        self._engine: Lit | Dark = Dark(self._market) if dark else Lit(self._market)
+        self._expiring: OrderHeap[datetime] = OrderHeap()
+
+    # What it knows
+
+    @property
+    def rules(self) -> Rules:
+        """Return how it works."""
+        return self._market.rules
+
+    @property
+    def state(self) -> BookState:
+        """Return what restores it, its orders apart."""
+        return self._market.state()
+
+    @property
+    def orders(self) -> dict[int, Order]:
+        """Return the orders that wait or rest in it, by number; not to be changed."""
+        return self._market.orders
+
+    @property
+    def bid(self) -> Display | None:
+        """Return the buying side of the quote."""
+        return self._market.bid
+
+    @property
+    def ask(self) -> Display | None:
+        """Return the selling side of the quote."""
+        return self._market.ask
+
+    @property
+    def phase(self) -> Phase:
+        """Return what it does with orders now."""
+        return self._market.phase
+
+    @property
+    def next_rank(self) -> int:
+        """Return the time priority that comes next."""
+        return self._market.next_rank
 
     @property
     def active(self) -> bool:
@@ -162,152 +107,247 @@ class Book:
             side is not None and side.left != side.size for side in (self.bid, self.ask)
         )
 
-    def restore(self, order: Order) -> None:
-        """Put back a resting order, with its rank; call in the order of rank."""
-        self._rest(order)
+    def displayed(self) -> Iterator[Order]:
+        """Yield the displayed orders, buys before sells, in priority; `shown` of each is seen."""
+        return depth.displayed(self._engine) if isinstance(self._engine, Lit) else iter(())
 
-    def apply_quote(self, quote: Quote) -> list[Fill]:
-        """Take a new quote and return the fills of resting orders, in the order they happened."""
-        self.bid = self._display(self.bid, quote.bid_price, quote.bid_size)
-        self.ask = self._display(self.ask, quote.ask_price, quote.ask_size)
-        if not self.orders:
-            return []
-        fills: list[Fill] = []
-        self._trade_resting(self._buys, self.ask, fills)
-        self._trade_resting(self._sells, self.bid, fills)
-        return fills
+    def depth(self, levels: int | None = None) -> Depth:
+        """Return what is displayed by price, the quote included, up to some levels a side."""
+        if isinstance(self._engine, Lit):
+            return depth.by_price(self._engine, self._market, levels)
+        return Depth((), ())
 
-    def submit(self, order: Order) -> list[Fill]:
-        """Match an incoming order; afterwards its status says whether it rests, is done, or gone.
+    def indicative(self) -> Indicative | None:
+        """Return what an auction would do now; None outside auctions and without a price."""
+        if isinstance(self._engine, Lit) and self.phase in AUCTIONS:
+            return auction.indicative(self._engine, self._market)
+        return None
+
+    # What comes
+
+    def submit(self, order: Order) -> list[Event]:
+        """Take an order; its status says afterwards whether it works, is done, or was rejected.
 
         Raises
         ------
-        NoMarketError
-            A market order without a quote; nothing happened.
+        ValueError
+            An order with this number works already.
         """
-        opposite = self.ask if order.is_buy else self.bid
-        limit = order.limit
-        if limit is None:
-            if opposite is None:
-                raise NoMarketError
-            limit = opposite.price
-        order.rank = self._rank()
-        fills: list[Fill] = []
-        if order.time_in_force is not TimeInForce.FOK or (
-            self._available(order, limit) >= order.remaining
-        ):
-            self._take(order, limit, fills)
-        if order.remaining:
-            if order.time_in_force is TimeInForce.DAY:
-                self._rest(order)
-            else:
-                order.status = Status.CANCELLED
-        return fills
+        market, engine = self._market, self._engine
+        events = market.events = []
+        if order.order_no in market.orders:
+            raise ValueError(f"order {order.order_no} is in the book already")
+        reason = objection(order, market)
+        continuous = market.phase is Phase.CONTINUOUS
+        if reason is None and continuous:
+            reason = engine.objection(order)
+        if reason is not None:
+            order.status = Status.REJECTED
+            events.append(Rejected(order.order_no, reason))
+            return events
+        order.rank = market.take_rank()
+        if continuous:
+            engine.arrive(order)
+            engine.settle()
+        else:
+            engine.wait(order)
+        if order.expire_at is not None and order.order_no in market.orders:
+            self._expiring.push(order.expire_at, order)
+        return events
 
-    def cancel(self, order_no: int) -> Order | None:
-        """Take a resting order out and return it; None if it does not rest here."""
-        order = self.orders.pop(order_no, None)
-        if order is not None:
-            (self._buys if order.is_buy else self._sells).remove(order)
-            order.status = Status.CANCELLED
-        return order
+    def cancel(self, order_no: int, reason: Reason = Reason.REQUESTED) -> list[Event]:
+        """Take an order out, in any phase; `Refused` if there is none."""
+        market = self._market
+        market.events = []
+        order = market.orders.get(order_no)
+        if order is None:
+            return [Refused(order_no, Reason.UNKNOWN_ORDER)]
+        self._engine.remove(order)
+        market.close(order, Status.CANCELLED, reason)
+        return market.events
 
-    def _rank(self) -> int:
-        rank = self.next_rank
-        self.next_rank += 1
-        return rank
+    def replace(self, order_no: int, terms: Terms) -> list[Event]:
+        """Give an order new terms, or refuse and leave it as it is.
 
-    def _rest(self, order: Order) -> None:
-        self.orders[order.order_no] = order
-        (self._buys if order.is_buy else self._sells).add(order)
-
-    def _display(self, old: Display | None, price: int, size: int) -> Display:
-        if old is None or old.price != price:
-            return Display(price, size, size, self._rank())
-        if old.size != size:
-            return Display(price, size, size, old.rank)
-        return old
-
-    def _available(self, order: Order, limit: int) -> int:
-        """Return what an order at `limit` could take now."""
-        opposite, own = (self.ask, self.bid) if order.is_buy else (self.bid, self.ask)
-        resting = self._sells if order.is_buy else self._buys
-        total = resting.ahead(limit)
-        # A market order that waits on the other side stands at our side of the quote.
-        if own is not None and (own.price <= limit if order.is_buy else own.price >= limit):
-            total += resting.waiting()
-        if opposite is not None and (
-            opposite.price <= limit if order.is_buy else opposite.price >= limit
-        ):
-            total += opposite.left
-        return total
-
-    def _best(self, order: Order, limit: int) -> tuple[int, Order | None] | None:
-        """Return the price and the resting order (None: the quote) that an order meets first."""
-        sign = 1 if order.is_buy else -1
-        opposite, own = (self.ask, self.bid) if order.is_buy else (self.bid, self.ask)
-        resting = self._sells if order.is_buy else self._buys
-        best: tuple[int, int, int] | None = None
-        found: Order | None = None
-        head = resting.head()
-        if head is not None and head.limit is not None:
-            best, found = (sign * head.limit, 1, head.rank), head
-        if resting.market and own is not None:
-            waiting = next(iter(resting.market.values()))
-            key = (sign * own.price, 0, waiting.rank)
-            if best is None or key < best:
-                best, found = key, waiting
-        if opposite is not None and opposite.left:
-            key = (sign * opposite.price, 1, opposite.rank)
-            if best is None or key < best:
-                best, found = key, None
-        if best is None or best[0] > sign * limit:
-            return None
-        return sign * best[0], found
-
-    def _take(self, order: Order, limit: int, fills: list[Fill]) -> None:
-        while order.remaining and (best := self._best(order, limit)) is not None:
-            price, other = best
-            if other is None:
-                self._take_display(order, price, fills)
-                continue
-            quantity = min(order.remaining, other.remaining)
-            self._reduce(order, quantity)
-            self._reduce(other, quantity)
-            # The resting order first: it is the older one.
-            fills.append(Fill(other.order_no, price, quantity, order.order_no))
-            fills.append(Fill(order.order_no, price, quantity, other.order_no))
-
-    def _take_display(self, order: Order, price: int, fills: list[Fill]) -> None:
-        side = self.ask if order.is_buy else self.bid
-        if side is None:
-            return
-        quantity = min(order.remaining, side.left)
-        side.left -= quantity
-        self._reduce(order, quantity)
-        fills.append(Fill(order.order_no, price, quantity, None))
-
-    def _reduce(self, order: Order, quantity: int) -> None:
-        order.remaining -= quantity
-        if not order.remaining:
+        It keeps its priority while its quantity does not grow, no price changes and no more is
+        displayed; in a dark book its minimum must stay, too. Otherwise it goes through the book
+        like a new order. A quantity that is filled already makes the order filled.
+        """
+        market = self._market
+        market.events = []
+        order = market.orders.get(order_no)
+        if order is None:
+            return [Refused(order_no, Reason.UNKNOWN_ORDER)]
+        filled = order.filled
+        if 0 < terms.quantity <= filled:
+            self._engine.remove(order)
+            order.quantity, order.remaining, order.shown = filled, 0, 0
             order.status = Status.FILLED
-            if self.orders.pop(order.order_no, None) is not None:
-                (self._buys if order.is_buy else self._sells).remove(order)
+            return [Replaced(order_no, filled, 0, kept_priority=True)]
+        changed = _with_terms(order, terms)
+        reason = self._objection_to(order, changed)
+        if reason is not None:
+            return [Refused(order_no, reason)]
+        if self._keeps_priority(order, changed):
+            self._amend(order, changed)
+        else:
+            self._enter_again(order, changed)
+        if order.expire_at is not None and order_no in market.orders:
+            self._expiring.push(order.expire_at, order)
+        return market.events
 
-    def _trade_resting(self, queue: _Queue, opposite: Display, fills: list[Fill]) -> None:
-        """Trade resting orders with a new quote: limits beyond it, then market, then at it."""
-        sign = 1 if queue.is_buy else -1
-        while opposite.left:
-            head = queue.head()
-            if head is None or head.limit is None or sign * head.limit <= sign * opposite.price:
-                break
-            self._take_display(head, head.limit, fills)
-        for order in list(queue.market.values()):
-            self._take(order, opposite.price, fills)
-            if order.remaining:
-                break
-        while opposite.left:
-            head = queue.head()
-            if head is None or head.limit != opposite.price:
-                break
-            self._take_display(head, head.limit, fills)
+    def apply_quote(self, quote: Quote) -> list[Event]:
+        """Take a new quote."""
+        market = self._market
+        events = market.events = []
+        market.show(quote)
+        if market.orders and market.phase is Phase.CONTINUOUS:
+            self._engine.quote_changed()
+        return events
+
+    def set_phase(self, phase: Phase) -> list[Event]:
+        """Enter another phase. To leave an auction for trading or the close executes it.
+
+        A halt keeps orders, refuses new ones and replaces, and lets cancels through. Trading
+        resumes directly (`CONTINUOUS`) or by way of an auction (`AUCTION`). Orders for the opening
+        end when trading begins, orders for the close when the market closes.
+        """
+        market, engine = self._market, self._engine
+        events = market.events = []
+        before = market.phase
+        if phase is before:
+            return events
+        price = None
+        trades = phase in (Phase.CONTINUOUS, Phase.CLOSED)
+        if trades and isinstance(engine, Lit) and (before in AUCTIONS or engine.crossed()):
+            price = auction.uncross(engine, market)
+        if phase in (Phase.CONTINUOUS, Phase.CLOSING, Phase.CLOSED):
+            self._end({TimeInForce.AT_OPEN}, Reason.AUCTION_OVER)
+        if phase is Phase.CLOSED or (before is Phase.CLOSING and trades):
+            self._end({TimeInForce.AT_CLOSE}, Reason.AUCTION_OVER)
+        market.phase = phase
+        events.append(PhaseChanged(phase))
+        if phase is Phase.CONTINUOUS:
+            engine.resume(price)
+        else:
+            engine.suspend(phase)
+        return events
+
+    def set_reference(self, price: int) -> None:
+        """Set the price that the static band and auctions without a last trade refer to."""
+        self._market.reference = price
+
+    def expire(self, now: datetime) -> list[Event]:
+        """End the orders that are good till a time up to now, the first to end first."""
+        market = self._market
+        market.events = []
+        for order in self._expiring.pop_to(now):
+            if market.orders.get(order.order_no) is order and order.expire_at is not None:
+                self._engine.remove(order)
+                market.close(order, Status.EXPIRED, Reason.EXPIRE_TIME)
+        return market.events
+
+    def end_of_day(self) -> list[Event]:
+        """End the orders that are good for the day, by time priority."""
+        self._market.events = []
+        ending = {TimeInForce.DAY, TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE}
+        self._end(ending, Reason.END_OF_DAY)
+        return self._market.events
+
+    def restore(self, order: Order) -> None:
+        """Put back an order with everything the book made of it; call in the order of rank."""
+        self._engine.restore(order)
+        if order.expire_at is not None:
+            self._expiring.push(order.expire_at, order)
+
+    # How
+
+    def _end(self, times: set[TimeInForce], reason: Reason) -> None:
+        ending = [order for order in self.orders.values() if order.time_in_force in times]
+        for order in sorted(ending, key=lambda order: order.rank):
+            self._engine.remove(order)
+            self._market.close(order, Status.EXPIRED, reason)
+
+    def _objection_to(self, order: Order, changed: Order) -> Reason | None:
+        """Return why an order may not become `changed`."""
+        if changed.remaining <= 0:
+            return Reason.CONTRADICTION
+        if order.triggered and changed.stop != order.stop:
+            return Reason.TOO_LATE
+        market_order = order.peg is None and order.limit is None
+        if (order.stop is None) != (changed.stop is None) or (
+            order.peg is None and market_order != (changed.limit is None)
+        ):
+            return Reason.CONTRADICTION
+        longer = order.time_in_force in _STANDING
+        if changed.time_in_force is not order.time_in_force and not (
+            longer and changed.time_in_force in _STANDING
+        ):
+            return Reason.CONTRADICTION
+        reason = objection(changed, self._market)
+        if reason is not None or self._keeps_priority(order, changed):
+            return reason
+        return self._engine.objection(changed) if self.phase is Phase.CONTINUOUS else None
+
+    def _keeps_priority(self, order: Order, changed: Order) -> bool:
+        more_shown = order.display is not None and (
+            changed.display is None or changed.display > order.display
+        )
+        dark = isinstance(self._engine, Dark)
+        return (
+            changed.quantity <= order.quantity
+            and (changed.limit, changed.stop) == (order.limit, order.stop)
+            and changed.peg_offset == order.peg_offset
+            and not more_shown
+            and not (dark and changed.min_quantity != order.min_quantity)
+        )
+
+    def _amend(self, order: Order, changed: Order) -> None:
+        market = self._market
+        shown = min(order.shown, changed.remaining, changed.display or order.shown)
+        less = order.quantity - changed.quantity
+        _take_terms(order, changed)
+        event = Replaced(order.order_no, order.quantity, changed.remaining, kept_priority=True)
+        market.events.append(event)
+        if less or shown < order.shown:
+            self._engine.reduce(order, less, shown)
+            self._engine.settle()
+
+    def _enter_again(self, order: Order, changed: Order) -> None:
+        market, engine = self._market, self._engine
+        engine.remove(order)
+        _take_terms(order, changed)
+        order.remaining = changed.remaining
+        order.price, order.shown, order.top = None, 0, False
+        order.rank = market.take_rank()
+        event = Replaced(order.order_no, order.quantity, order.remaining, kept_priority=False)
+        market.events.append(event)
+        if self.phase is Phase.CONTINUOUS:
+            engine.arrive(order)
+            engine.settle()
+        else:
+            engine.wait(order)
+
+
+def _with_terms(order: Order, terms: Terms) -> Order:
+    """Return what an order would be with new terms, before it finds its place."""
+    return replace(
+        order,
+        quantity=terms.quantity,
+        remaining=max(0, terms.quantity - order.filled),
+        limit=terms.limit,
+        stop=terms.stop,
+        peg_offset=terms.peg_offset,
+        display=terms.display,
+        min_quantity=terms.min_quantity,
+        time_in_force=terms.time_in_force,
+        expire_at=terms.expire_at,
+        price=None,
+    )
+
+
+def _take_terms(order: Order, changed: Order) -> None:
+    order.quantity = changed.quantity
+    order.limit, order.stop, order.peg_offset = changed.limit, changed.stop, changed.peg_offset
+    order.display, order.min_quantity = changed.display, changed.min_quantity
+    order.time_in_force, order.expire_at = changed.time_in_force, changed.expire_at

@@ -1,4 +1,6 @@
-"""FIX 4.4 of the venue's side, pure: requests out of raw messages, report fields by tag.
+"""FIX of the venue's side, pure: requests out of raw messages, words for codes, text of values.
+
+The codes are those of FIX 4.4; `versions` turns what leaves into the other versions.
 
 The venue shares no code with the gateway, so that neither can hide a mistake of the other.
 """
@@ -8,31 +10,59 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 NEW_ORDER = "D"
+REPLACE = "G"
 CANCEL = "F"
 STATUS_REQUEST = "H"
+MASS_STATUS_REQUEST = "AF"
+MASS_CANCEL = "q"
+TRADES_REQUEST = "AD"
 MARKET_DATA_REQUEST = "V"
 SECURITY_LIST_REQUEST = "x"
 SECURITY_STATUS_REQUEST = "e"
 MARKET_DATA_REQUESTS = (MARKET_DATA_REQUEST, SECURITY_LIST_REQUEST, SECURITY_STATUS_REQUEST)
 
 SIDES: Mapping[str, str] = {"1": "buy", "2": "sell", "5": "sell_short"}
-ORDER_TYPES: Mapping[str, str] = {"1": "market", "2": "limit"}
-TIMES_IN_FORCE: Mapping[str, str] = {"0": "day", "3": "ioc", "4": "fok"}
+ORDER_TYPES: Mapping[str, str] = {
+    "1": "market",
+    "2": "limit",
+    "3": "stop",
+    "4": "stop_limit",
+    "P": "pegged",
+}
+TIMES_IN_FORCE: Mapping[str, str] = {
+    "0": "day",
+    "1": "gtc",
+    "2": "at_open",
+    "3": "ioc",
+    "4": "fok",
+    "6": "gtd",
+    "7": "at_close",
+}
 ORD_STATUS: Mapping[str, str] = {
     "new": "0",
     "partially_filled": "1",
     "filled": "2",
+    "done_for_day": "3",
     "cancelled": "4",
+    "stopped": "7",
     "rejected": "8",
+    "suspended": "9",
     "expired": "C",
 }
+PENDING_STATUS: Mapping[str, str] = {"new": "A", "replace": "E", "cancel": "6"}
+PEGS: Mapping[str, str] = {"R": "primary", "M": "midpoint", "P": "market"}
+POST_ONLY = "6"
+OVER: frozenset[str] = frozenset({"filled", "cancelled", "rejected", "expired"})
 SIDE_CODES: Mapping[str, str] = {name: code for code, name in SIDES.items()}
+TYPE_CODES: Mapping[str, str] = {name: code for code, name in ORDER_TYPES.items()}
+FORCE_CODES: Mapping[str, str] = {name: code for code, name in TIMES_IN_FORCE.items()}
+PEG_CODES: Mapping[str, str] = {name: code for code, name in PEGS.items()}
 
 # Where the traded day changes.
 _TRADING_ZONE = ZoneInfo("America/New_York")
@@ -49,6 +79,10 @@ class RejectedError(Exception):
         super().__init__(text)
         self.reason = reason
         self.text = text
+
+
+class UnsupportedError(Exception):
+    """The venue does not serve this type of message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +105,11 @@ class Request:
         """Return every value of a field, in order: those of a repeating group."""
         start = f"{tag}="
         return [p.removeprefix(start) for p in self.raw.split("\x01") if p.startswith(start)]
+
+    @property
+    def begin_string(self) -> str:
+        """Return BeginString (8): the version of FIX that the participant speaks."""
+        return self.get(8)
 
     @property
     def cl_ord_id(self) -> str:
@@ -145,8 +184,8 @@ def read_choice(request: Request, tag: int, name: str, choices: Mapping[str, str
     return choices[code]
 
 
-def read_decimal(request: Request, tag: int, name: str) -> Decimal:
-    """Return a positive number.
+def read_decimal(request: Request, tag: int, name: str, *, signed: bool = False) -> Decimal:
+    """Return a number, positive unless it may be signed.
 
     Raises
     ------
@@ -158,7 +197,7 @@ def read_decimal(request: Request, tag: int, name: str) -> Decimal:
         value = Decimal(text)
     except InvalidOperation:
         raise RejectedError(99, f"{name} ({tag}) {text!r} is no number") from None
-    if not value.is_finite() or value <= 0:
+    if not value.is_finite() or (value <= 0 and not signed):
         raise RejectedError(13 if tag == 38 else 99, f"{name} ({tag}) {text} is not positive")
     return value
 
@@ -171,7 +210,7 @@ def units(value: Decimal, scale: int, step: Decimal, name: str) -> int:
     RejectedError
         It is too large, no multiple of the step (tick or lot), or finer than the instrument.
     """
-    if value > _LARGEST:
+    if abs(value) > _LARGEST:
         raise RejectedError(13 if name == "quantity" else 99, f"{name} {value} is too large")
     scaled = value.scaleb(scale)
     if value % step or scaled != scaled.to_integral_value():
@@ -184,6 +223,11 @@ def units(value: Decimal, scale: int, step: Decimal, name: str) -> int:
 def trade_date(ts: datetime) -> date:
     """Return the trading day of a moment."""
     return ts.astimezone(_TRADING_ZONE).date()
+
+
+def trading_time(ts: datetime) -> time:
+    """Return the time of day of a moment where it trades."""
+    return ts.astimezone(_TRADING_ZONE).time()
 
 
 def time_text(ts: datetime) -> str:

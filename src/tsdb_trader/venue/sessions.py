@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
-from tsdb_trader.api.venue import Instrument, OrderRow
+from tsdb_trader.api.venue import Instrument, OrderRow, VenueSettings
+from tsdb_trader.venue import matching_values as values
 from tsdb_trader.venue import protocol
-from tsdb_trader.venue.matching import Book, Order, TimeInForce
+from tsdb_trader.venue.matching import Book
+from tsdb_trader.venue.matching_values import Matching, Order, PegReference, Rules, SelfTrade
+from tsdb_trader.venue.terms import Terms
 
 
 @dataclass(slots=True)
@@ -40,16 +44,79 @@ class Session:
         return self.as_of and protocol.trade_date(self.as_of)
 
 
+def book_rules(settings: VenueSettings, instrument: Instrument) -> Rules:
+    """Return how the books of an instrument work at a venue."""
+    return Rules(
+        matching=Matching(settings.matching),
+        tick=max(1, int(instrument.tick_size.scaleb(instrument.price_scale))),
+        lot=max(1, int(instrument.lot_size.scaleb(instrument.size_scale))),
+        self_trade=SelfTrade(settings.self_trade),
+        minimum_share=settings.minimum_share,
+        top_order=settings.top_order,
+        static_band=settings.static_band,
+        dynamic_band=settings.dynamic_band,
+    )
+
+
 def book_order(row: OrderRow, instrument: Instrument) -> Order:
-    """Return an order as its book sees it: in the integers of the instrument."""
-    scale, left = instrument.size_scale, row.quantity - row.cumulative_quantity
-    limit = row.limit_price
+    """Return an order as its book sees it, in the integers of the instrument.
+
+    What the journal says of its place in the book is put back.
+    """
+    state = row.book or {}
     return Order(
         row.order_no,
         row.side == "buy",
-        None if limit is None else int(limit.scaleb(instrument.price_scale)),
-        int(row.quantity.scaleb(scale)),
-        TimeInForce(row.time_in_force),
-        int(left.scaleb(scale)),
+        _price(row.limit_price, instrument),
+        _size(row.quantity, instrument),
+        values.TimeInForce(row.time_in_force),
+        _size(row.quantity - row.cumulative_quantity, instrument),
         row.rank,
+        participant=row.participant,
+        stop=_price(row.stop_price, instrument),
+        peg=None if row.peg_reference is None else PegReference(row.peg_reference),
+        peg_offset=_price(row.peg_offset, instrument) or 0,
+        post_only=row.post_only,
+        display=None if row.display_quantity is None else _size(row.display_quantity, instrument),
+        min_quantity=_size(row.min_quantity or Decimal(0), instrument),
+        expire_at=row.expire_at,
+        shown=state.get("shown", 0),
+        triggered=state.get("triggered", False),
+        price=state.get("price"),
+        top=state.get("top", False),
     )
+
+
+def keep_place(row: OrderRow, order: Order) -> None:
+    """Write down how an order stands in its book."""
+    row.rank = order.rank
+    row.book = {
+        "shown": order.shown,
+        "triggered": order.triggered,
+        "price": order.price,
+        "top": order.top,
+    }
+
+
+def book_terms(terms: Terms, instrument: Instrument) -> values.Terms:
+    """Return new terms of an order as its book sees them."""
+    return values.Terms(
+        quantity=_size(terms.quantity, instrument),
+        limit=_price(terms.limit_price, instrument),
+        stop=_price(terms.stop_price, instrument),
+        peg_offset=_price(terms.peg_offset, instrument) or 0,
+        display=None
+        if terms.display_quantity is None
+        else _size(terms.display_quantity, instrument),
+        min_quantity=_size(terms.min_quantity or Decimal(0), instrument),
+        time_in_force=values.TimeInForce(terms.time_in_force),
+        expire_at=terms.expire_at,
+    )
+
+
+def _price(price: Decimal | None, instrument: Instrument) -> int | None:
+    return None if price is None else int(price.scaleb(instrument.price_scale))
+
+
+def _size(quantity: Decimal, instrument: Instrument) -> int:
+    return int(quantity.scaleb(instrument.size_scale))

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from tsdb_trader.api.venue import OrderRow
 from tsdb_trader.clock import Clock
-from tsdb_trader.venue import protocol, reports
+from tsdb_trader.venue import protocol, reports, versions
 from tsdb_trader.venue.journal import Entry, Report
+from tsdb_trader.venue.versions import Fields
 
 
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What traded: quantity, price, and what it costs the participant."""
+
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal = Decimal(0)
+
+
+@dataclass
 class Writer:
-    """Gives every report a number for good; a number goes with its step or is not used."""
+    """Gives every report a number for good; a number goes with its step or is not used.
 
-    def __init__(self, prefix: str, last_report: int, clock: Clock) -> None:
-        self._prefix = prefix
-        self._last = last_report
-        self._clock = clock
+    Parameters
+    ----------
+    prefix
+        The installation's, so that ids are unique beyond this database.
+    last_number
+        The number of the last report.
+    drop_copies
+        FIX sessions that get a copy of every execution report.
+    """
 
-    @property
-    def last_number(self) -> int:
-        """Return the number of the last report."""
-        return self._last
+    prefix: str
+    last_number: int
+    clock: Clock
+    drop_copies: list[str] = field(default_factory=list)
 
     def order_id(self, order: OrderRow) -> str:
         """Return OrderID (37)."""
-        return f"{self._prefix}-O{order.order_no}"
+        return f"{self.prefix}-O{order.order_no}"
 
     def report(
         self,
@@ -35,44 +52,74 @@ class Writer:
         exec_type: str,
         ts: datetime,
         *,
-        last: tuple[Decimal, Decimal] | None = None,
-        text: str | None = None,
-        reason: int | None = None,
-        question: str | None = None,
-    ) -> None:
-        """Owe an ExecutionReport about an order as it is now; `last` is quantity and price."""
-        fields = reports.execution(order, self.order_id(order), exec_type, ts, last, text, reason)
-        if question is not None:
-            fields["790"] = question
-        quantity, price = last or (None, None)
-        columns = {
+        execution: Execution | None = None,
+        reference: tuple[int, str] | None = None,
+        extra: Fields | None = None,
+    ) -> str:
+        """Owe an ExecutionReport about an order as it is now; return its ExecID.
+
+        Parameters
+        ----------
+        execution
+            What traded, or the new terms of what traded.
+        reference
+            Number and ExecID of the report that a bust or correction is about.
+        extra
+            Fields that only some reports have; they go before the general ones.
+        """
+        fields = reports.execution(order, self.order_id(order), exec_type, ts)
+        if execution is not None:
+            fields |= reports.traded(execution.quantity, execution.price, execution.fee)
+        if reference is not None:
+            fields["19"] = reference[1]
+        columns: dict[str, object] = {
             "order_no": order.order_no,
             "session_id": order.session_id,
-            "quantity": quantity,
-            "price": price,
             "ts": ts,
+            "reference_no": reference and reference[0],
         }
-        self.owe(entry, order.fix_session, "8", fields, **columns)
+        if execution is not None:
+            columns |= {
+                "quantity": execution.quantity,
+                "price": execution.price,
+                "fee": execution.fee,
+            }
+        return self.owe(entry, order.fix_session, "8", fields | (extra or {}), **columns)
 
     def owe(
+        self, entry: Entry, fix_session: str, msg_type: str, fields: Fields, **columns: object
+    ) -> str:
+        """Owe any message; return its ExecID, '' if it has none."""
+        number = self.last_number + 1
+        if msg_type == "8":
+            fields["17"] = f"{self.prefix}-E{number}"
+        exec_id = str(fields.get("17", "")) if msg_type == "8" else ""
+        self._add(entry, fix_session, msg_type, fields, columns)
+        if msg_type == "8" and fields["150"] != "I" and columns.get("order_no") is not None:
+            for copy in self.drop_copies:
+                if copy != fix_session:
+                    marked: Fields = {**fields, "797": "Y"}
+                    self._add(entry, copy, msg_type, marked, {**columns, "copy_of": number})
+        return exec_id
+
+    def _add(
         self,
         entry: Entry,
         fix_session: str,
         msg_type: str,
-        fields: dict[str, str],
-        **columns: object,
+        fields: Fields,
+        columns: dict[str, object],
     ) -> None:
-        """Owe any message."""
-        self._last += 1
-        if msg_type == "8":
-            fields["17"] = f"{self._prefix}-E{self._last}"
+        self.last_number += 1
+        exec_type = str(fields["150"]) if msg_type == "8" else ""
         general = {
-            "exec_id": fields.get("17"),
-            "exec_type": fields.get("150"),
+            "exec_id": fields["17"] if msg_type == "8" else None,
+            "exec_type": exec_type or None,
             "cl_ord_id": fields.get("11"),
-            "ts": protocol.parse_time(fields.get("60", "")) or self._clock.now(),
+            "ts": protocol.parse_time(str(fields.get("60", ""))) or self.clock.now(),
             "participant": fix_session.rpartition(">")[2],
         }
-        entry.add_report(
-            Report(self._last, fix_session, msg_type, fields), **{**general, **columns}
-        )
+        version = versions.begin_string(fix_session)
+        body = versions.adapt(version, msg_type, fields, self.last_number)
+        report = Report(self.last_number, fix_session, msg_type, body, exec_type)
+        entry.add_report(report, **{**general, **columns})

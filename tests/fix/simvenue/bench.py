@@ -137,11 +137,18 @@ class Venue:
     home: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    sessions: str = ""
+    venues: tuple[str, ...] = ()
 
     def start(self) -> None:
         log = (self.home / "venue.log").open("ab")
+        arguments: list[str] = []
+        if self.sessions:
+            file = self.home / "sessions.cfg"
+            file.write_text(self.sessions.format(port=self.port))
+            arguments = [str(file), *self.venues]
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "process.py"), self.url],
+            [sys.executable, str(HERE / "process.py"), self.url, *arguments],
             env={
                 **os.environ,
                 "TSDB_TRADER_HOME": str(self.home),
@@ -189,9 +196,12 @@ class Client:
     seen: list[dict[str, str]] = field(default_factory=list)
     exec_ids: set[str] = field(default_factory=set)
     number: int = 0
+    target: str = "SIM"
+    begin: str = "FIX.4.4"
+    logon: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
-        folder = self.home / self.comp_id
+        folder = self.home / f"{self.comp_id}-{self.target}"
         folder.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             [
@@ -200,6 +210,9 @@ class Client:
                 str(folder),
                 str(self.port),
                 self.comp_id,
+                self.target,
+                self.begin,
+                json.dumps(self.logon),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -234,7 +247,7 @@ class Client:
         """Wait for the next application message; drop repeated reports unless asked for."""
         while True:
             message = self.seen.pop(0) if self.seen else self._next()
-            exec_id = message.get("17", "")
+            exec_id = message.get("17", "") if message["35"] == "8" else ""
             if repeats or exec_id not in self.exec_ids:
                 if exec_id:
                     self.exec_ids.add(exec_id)
@@ -245,6 +258,7 @@ class Client:
         while True:
             line = self.lines.get(timeout=WAIT_S)
             assert line is not None
+            assert "invalid" not in line, line
             if "message" in line:
                 return line["message"]  # type: ignore[return-value]
 
@@ -266,8 +280,9 @@ class Client:
         cl_ord_id: str | None = None,
         session: object = None,
         header: dict[str, str] | None = None,
+        **more: object,
     ) -> str:
-        """Send a new order and return its ClOrdID."""
+        """Send a new order and return its ClOrdID; `more` are fields like ``t18="6"``."""
         self.number += 1
         cl_ord_id = cl_ord_id or f"{self.comp_id}-{self.number}"
         fields: dict[str, object] = {
@@ -285,8 +300,49 @@ class Client:
         }
         if limit is not None:
             fields["t44"] = limit
-        self.send(**fields)
+        if self.begin == "FIX.4.2":
+            fields["t21"] = "1"
+        self.send(**(fields | more))
         return cl_ord_id
+
+    def replace(
+        self,
+        original: str,
+        side: str,
+        quantity: object,
+        limit: object = None,
+        *,
+        tif: str = "0",
+        name: str = "",
+        header: dict[str, str] | None = None,
+        **more: object,
+    ) -> str:
+        """Send a replacement and return its ClOrdID."""
+        self.number += 1
+        cl_ord_id = name or f"{self.comp_id}-{self.number}"
+        fields: dict[str, object] = {
+            "t35": "G",
+            "t11": cl_ord_id,
+            "t41": original,
+            "t55": "IBM",
+            "t54": side,
+            "t38": quantity,
+            "t40": "1" if limit is None else "2",
+            "t59": tif,
+            "t60": "20131007-14:30:00.000",
+            "header": header or {},
+        }
+        if limit is not None:
+            fields["t44"] = limit
+        if self.begin == "FIX.4.2":
+            fields["t21"] = "1"
+        self.send(**(fields | more))
+        return cl_ord_id
+
+    def states(self, count: int) -> list[str]:
+        """Return ExecType and OrdStatus of the next messages, MsgType of those without."""
+        found = [self.message() for _ in range(count)]
+        return [f"{m['150']}{m['39']}" if "150" in m else m["35"] for m in found]
 
     def cancel(self, original: str, header: dict[str, str] | None = None, name: str = "") -> str:
         """Send a cancel request and return its ClOrdID."""

@@ -1,8 +1,10 @@
-"""An independent FIX 4.4 initiator: JSON lines in, JSON lines out. Shares no code with the project.
+"""An independent FIX initiator: JSON lines in, JSON lines out. Shares no code with the project.
 
-Usage: client.py <folder> <port> <comp id> [target]. Standard input takes objects of tags, the
-trading session as "336"; "header" holds extra header tags; {"quit": true} ends it. Standard
-output gives {"event": "logon" | "logout"} and {"message": {tag: value}}.
+Usage: client.py <folder> <port> <comp id> [target [begin string [logon fields as JSON]]]. Standard
+input takes objects of tags, the trading session as "336"; "header" holds extra header tags;
+{"quit": true} ends it, {"hang": true} cuts its connections. Standard output gives
+{"event": "logon" | "logout"}, {"message": {tag: value}} for what came, and {"invalid": ...} for a
+message that the dictionary of its version does not allow.
 """
 
 from __future__ import annotations
@@ -25,14 +27,21 @@ NonStopSession=Y
 ResetOnLogon=N
 FileStorePath={folder}/store
 UseDataDictionary=Y
-DataDictionary={dictionary}
+{dictionary}
 SocketConnectHost=127.0.0.1
 SocketConnectPort={port}
+LogoutTimeout=1
 [SESSION]
-BeginString=FIX.4.4
+BeginString={begin}
 SenderCompID={sender}
 TargetCompID={target}
 """
+DICTIONARIES = {
+    "FIX.4.2": "DataDictionary=FIX42.xml",
+    "FIX.4.4": "DataDictionary=FIX44.xml",
+    "FIXT.1.1": "DefaultApplVerID=FIX.5.0SP2\nTransportDataDictionary=FIXT11.xml\n"
+    "AppDataDictionary=FIX50SP2.xml",
+}
 
 
 def say(**what: object) -> None:
@@ -41,6 +50,10 @@ def say(**what: object) -> None:
 
 
 class Client(fix.Application):
+    def __init__(self, logon: dict[str, str]) -> None:
+        super().__init__()
+        self.logon = logon
+
     def onCreate(self, session_id: fix.SessionID) -> None:
         self.session_id = fix.SessionID(
             session_id.getBeginString().getValue(),
@@ -55,10 +68,15 @@ class Client(fix.Application):
         say(event="logout")
 
     def toAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
-        return
+        kind = message.getHeader().getField(35)
+        if kind == "A":
+            for tag, value in self.logon.items():
+                message.setField(fix.StringField(int(tag), value))
+        elif kind == "3":
+            say(invalid=message.toString().replace("\x01", "|"))
 
     def fromAdmin(self, message: fix.Message, session_id: fix.SessionID) -> None:
-        if message.getHeader().getField(35) == "3":
+        if message.getHeader().getField(35) in ("3", "5"):
             self.fromApp(message, session_id)
 
     def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
@@ -87,19 +105,25 @@ def build(command: dict[str, object]) -> fix.Message:
 
 def main() -> None:
     folder, port, sender, *rest = sys.argv[1:]
-    dictionary = Path(sys.prefix) / "share" / "quickfix" / "FIX44.xml"
+    target, begin, logon = [*rest, *["SIM", "FIX.4.4", "{}"][len(rest) :]]
+    place = str(Path(sys.prefix) / "share" / "quickfix") + "/"
+    dictionary = "\n".join(
+        line if line.startswith("Default") else line.replace("=", "=" + place)
+        for line in DICTIONARIES[begin].splitlines()
+    )
     path = Path(folder) / "client.cfg"
     path.write_text(
         CONFIG.format(
             folder=folder,
             port=port,
             sender=sender,
-            target=rest[0] if rest else "SIM",
+            target=target,
+            begin=begin,
             dictionary=dictionary,
         )
     )
     settings = fix.SessionSettings(str(path))
-    client = Client()
+    client = Client(json.loads(logon))
     store = fix.FileStoreFactory(settings)
     initiator = fix.SocketInitiator(client, store, settings)
     initiator.start()

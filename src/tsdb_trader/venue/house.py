@@ -1,0 +1,81 @@
+"""One venue of a process: its exchange, what waits to be sent, and the lock that guards both."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from tsdb_trader.clock import Clock
+from tsdb_trader.venue import session_faults
+from tsdb_trader.venue.exchange import Exchange
+from tsdb_trader.venue.faults import BOOK_FAULTS, SESSION_FAULTS
+from tsdb_trader.venue.journal import Journal, Report
+from tsdb_trader.venue.outbox import Outbox
+
+
+class House:
+    """A venue as threads see it. `guard` wraps what runs in a thread of its own."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        journal: Journal,
+        clock: Clock,
+        guard: Callable[[Callable[[], None]], Callable[[], None]],
+    ) -> None:
+        self.exchange = exchange
+        self.lock = threading.Lock()
+        self.outbox = Outbox(journal, exchange.settings.latency_ms)
+        self._journal = journal
+        self._clock = clock
+        self._decide = guard(self._decide_due)
+        self._timer: threading.Timer | None = None
+
+    def put(self, reports: Sequence[Report]) -> None:
+        """Queue reports and what market data came about; call with the lock held."""
+        self.outbox.put(reports)
+        self.outbox.put(self.exchange.market_data.take())
+        self._wait_for_due()
+
+    def follow(self) -> bool:
+        """Let the exchange see the market and its operators; say whether more of it waits."""
+        with self.lock:
+            reports, more = self.exchange.follow()
+            self._take_faults()
+            self.put(reports)
+        self.outbox.drain()
+        return more
+
+    def flush(self) -> None:
+        """Write what is left to write."""
+        with self.lock:
+            self.exchange.flush()
+
+    def _take_faults(self) -> None:
+        """Hand faults to who can have them; those of sessions happen as soon as one is there."""
+        for fault in list(self.exchange.faults):
+            if fault.kind in BOOK_FAULTS:
+                continue
+            if fault.kind in SESSION_FAULTS:
+                if not session_faults.have(fault, self.outbox.sessions):
+                    continue
+                self._journal.mark_fired(fault.fault_no)
+            else:
+                self.outbox.tampering.arm(fault)
+            self.exchange.faults.remove(fault)
+
+    def _wait_for_due(self) -> None:
+        """Come back when the next request that waits is due."""
+        due = self.exchange.next_due()
+        if due is None or self._timer is not None:
+            return
+        wait_s = max(0.0, (due - self._clock.now()).total_seconds())
+        self._timer = threading.Timer(wait_s, self._decide)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _decide_due(self) -> None:
+        with self.lock:
+            self._timer = None
+            self.put(self.exchange.decide())
+        self.outbox.drain()
