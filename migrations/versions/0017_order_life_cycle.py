@@ -174,6 +174,54 @@ comment on column oms.breaks.source is
 comment on column oms.breaks.reference is
     'What the break is about within its kind: an ExecID, an instrument, or nothing when the order says it.';
 
+create table oms.break_audit (
+    audit_id bigint generated always as identity primary key,
+    break_id bigint not null references oms.breaks,
+    action text not null check (action in ('opened', 'agreed', 'keep_ours', 'take_theirs')),
+    reason text not null check (reason <> ''),
+    done_by text not null default session_user,
+    detail jsonb not null default '{}',
+    recorded_at timestamptz not null default clock_timestamp()
+);
+create index on oms.break_audit (break_id);
+create trigger refuse_change before update or delete on oms.break_audit
+    for each row execute function oms._refuse_change();
+comment on table oms.break_audit is 'What became of every break, and who decided; append-only.';
+comment on column oms.break_audit.action is
+    'agreed: both sides say the same by now; keep_ours: the other side is wrong; take_theirs: booked or settled as they say.';
+
+create table oms.venue_trades (
+    venue_id integer not null references ref.venues,
+    source text not null check (source in ('trade_capture', 'drop_copy', 'clearing')),
+    trade_date date not null,
+    exec_id text not null,
+    root_exec_id text not null,
+    kind text not null check (kind in ('trade', 'trade_cancel', 'trade_correct')),
+    cl_ord_id text,
+    venue_order_id text,
+    symbol text not null,
+    side text not null,
+    quantity numeric not null,
+    price numeric not null,
+    transact_time timestamptz,
+    first_seen timestamptz not null default clock_timestamp(),
+    primary key (venue_id, source, trade_date, exec_id)
+);
+create index on oms.venue_trades (venue_id, source, trade_date, root_exec_id);
+comment on table oms.venue_trades is
+    'Executions as others have them, for comparison with oms.executions; nothing is booked from here.';
+comment on column oms.venue_trades.root_exec_id is 'ExecID of the trade that a bust or correction is about.';
+
+create table oms.venue_statements (
+    venue_id integer not null references ref.venues,
+    source text not null,
+    trade_date date not null,
+    stated_at timestamptz not null default clock_timestamp(),
+    primary key (venue_id, source, trade_date)
+);
+comment on table oms.venue_statements is
+    'Days of which a source has told everything it has: what it did not name, it does not have.';
+
 -- The log ------------------------------------------------------------------------------------------
 
 alter table oms.order_events

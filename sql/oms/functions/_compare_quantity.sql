@@ -15,10 +15,10 @@ begin
         perform oms._note_break('quantity', p_order, p_venue_id,
             jsonb_build_object('cum_qty', p_cumulative::text, 'quantity', p_order.quantity::text), p_report);
     else
-        update oms.breaks set resolved_at = clock_timestamp(), resolved_by = 'venue',
-            resolution = 'the missing executions arrived'
-        where order_id = p_order.order_id and kind = 'quantity' and resolved_at is null
-            and (theirs->>'cum_qty')::numeric <= p_cumulative;
+        perform oms._close_break(b.break_id, 'agreed', 'the missing executions arrived', 'reconciliation')
+        from oms.breaks b
+        where b.order_id = p_order.order_id and b.kind = 'quantity' and b.resolved_at is null
+            and (b.theirs->>'cum_qty')::numeric <= p_cumulative;
     end if;
 end
 $$;
