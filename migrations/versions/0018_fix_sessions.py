@@ -23,7 +23,7 @@ create table oms.fix_sessions (
     throttle_per_s integer check (throttle_per_s > 0),
     queue_alert_s numeric not null default 30 check (queue_alert_s > 0),
     stale_s numeric default 60 check (stale_s > 0),
-    silence_s numeric default 5 check (silence_s between 1 and 7),
+    silence_s numeric default 5 check (silence_s between 1 and 6),
     cancel_on_disconnect boolean not null default false,
     has_mass_status boolean not null default true,
     has_mass_cancel boolean not null default true,

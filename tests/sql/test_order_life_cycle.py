@@ -161,9 +161,7 @@ def test_average_price_of_odd_fills_is_exact(case):
     for quantity, price in ((33, "100.01"), (33, "99.995"), (34, "100.0001")):
         case.venue.fill(quantity, price)
     row = case.conn.execute("select traded_value from oms.orders").fetchone()
-    assert row == (
-        33 * Decimal("100.01") + 33 * Decimal("99.995") + 34 * Decimal("100.0001"),
-    )
+    assert row == (33 * Decimal("100.01") + 33 * Decimal("99.995") + 34 * Decimal("100.0001"),)
 
 
 @pytest.mark.parametrize("end", ["cancelled", "expired"])
@@ -210,9 +208,7 @@ def test_stopped_then_filled(case):
     assert case.state == ("filled", 100, 0, "100")
 
 
-@pytest.mark.parametrize(
-    ("exec_type", "ord_status"), [("new", "new"), ("restated", "new")]
-)
+@pytest.mark.parametrize(("exec_type", "ord_status"), [("new", "new"), ("restated", "new")])
 def test_suspended_then_resumed(case, exec_type, ord_status):
     case.venue.report("new")
     case.venue.report("suspended", ord_status="suspended")

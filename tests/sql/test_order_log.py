@@ -135,11 +135,20 @@ UNGUARDED = "set session_replication_role = replica"
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ("update {} set cumulative_quantity = 31 where order_id = {o} and event_no = 3", "changed_event"),
+        (
+            "update {} set cumulative_quantity = 31 where order_id = {o} and event_no = 3",
+            "changed_event",
+        ),
         ("update {} set kind = 'new' where order_id = {o} and event_no = 3", "changed_event"),
-        ("update {} set as_of = as_of + interval '1 us' where order_id = {o} and event_no = 1", "changed_event"),
+        (
+            "update {} set as_of = as_of + interval '1 us' where order_id = {o} and event_no = 1",
+            "changed_event",
+        ),
         ("update {} set detail = '{{}}' where order_id = {o} and event_no = 3", "changed_event"),
-        ("update {} set recorded_at = recorded_at - interval '1 us' where order_id = {o} and event_no = 2", "changed_event"),
+        (
+            "update {} set recorded_at = recorded_at - interval '1 us' where order_id = {o} and event_no = 2",
+            "changed_event",
+        ),
         ("delete from {} where order_id = {o} and event_no = 2", "missing_event"),
         ("delete from {} where order_id = {o} and event_no = 1", "missing_event"),
         ("delete from {} where order_id = {o} and event_no = 4", "cut_off"),
@@ -197,13 +206,23 @@ def test_rewritten_seal_is_found_by_the_copy_kept_outside(conn, admin, orders):
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ("update oms.seals set digest = '\\x00' where seal_no = 1", {"changed_seal", "seal_differs"}),
-        ("update oms.sealed_heads set hash = '\\x00' where seal_no = 2", {"changed_seal", "changed_event"}),
+        (
+            "update oms.seals set digest = '\\x00' where seal_no = 1",
+            {"changed_seal", "seal_differs"},
+        ),
+        (
+            "update oms.sealed_heads set hash = '\\x00' where seal_no = 2",
+            {"changed_seal", "changed_event"},
+        ),
         ("delete from oms.sealed_heads where seal_no = 1", {"changed_seal"}),
-        ("delete from oms.sealed_heads where seal_no = 1; delete from oms.seals where seal_no = 1",
-         {"missing_seal", "changed_seal"}),
-        ("delete from oms.sealed_heads where seal_no = 2; delete from oms.seals where seal_no = 2",
-         {"missing_seal"}),
+        (
+            "delete from oms.sealed_heads where seal_no = 1; delete from oms.seals where seal_no = 1",
+            {"missing_seal", "changed_seal"},
+        ),
+        (
+            "delete from oms.sealed_heads where seal_no = 2; delete from oms.seals where seal_no = 2",
+            {"missing_seal"},
+        ),
     ],
 )
 def test_changed_seals_are_found(conn, admin, session, orders, change, found):
@@ -299,7 +318,15 @@ STEPS = st.one_of(
     st.tuples(st.sampled_from(("cancel", "replace", "refuse", "recover", "status")),
               st.integers(1, 200), st.integers(1, 8)),
 )  # fmt: skip
-ORD_STATUSES = ("new", "partially_filled", "filled", "cancelled", "stopped", "suspended", "rejected")
+ORD_STATUSES = (
+    "new",
+    "partially_filled",
+    "filled",
+    "cancelled",
+    "stopped",
+    "suspended",
+    "rejected",
+)
 
 
 def fold(events: list[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -347,9 +374,7 @@ def take(conn: psycopg.Connection, venue: Venue, step: str, number: int, choice:
     cl_ord_id = ids[choice % len(ids)]
     ord_status = ORD_STATUSES[choice % len(ORD_STATUSES)]
     if step == "cancel":
-        conn.execute(
-            "select oms.cancel_order(%s, gen_random_uuid(), %s)", (venue.order_id, AS_OF)
-        )
+        conn.execute("select oms.cancel_order(%s, gen_random_uuid(), %s)", (venue.order_id, AS_OF))
     elif step == "replace":
         conn.execute(
             "select oms.replace_order(%s, %s, gen_random_uuid(), %s)",
