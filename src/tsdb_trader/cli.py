@@ -50,6 +50,7 @@ _COMMANDS = {
     "breaks": _entry("breaks", "app", "Differences between the books of others and ours."),
     "session": _entry("session", "app", "Open, close and list sessions."),
     "feed": _entry("feed", "app", "Add, start and stop streams of market data."),
+    "fix": _entry("fix", "app", "List, add and change FIX sessions of the gateway."),
     "venue": _entry("venue", "app", "Simulated venues: commands, settings, participants, faults."),
     "up": _entry("up", "up", "Run the venue and all workers; ctrl-c stops them."),
     "worker": _entry("worker", "worker", "Run one worker in the foreground."),

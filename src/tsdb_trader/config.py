@@ -90,19 +90,20 @@ class FixLogin:
     user_name: str | None = None
 
 
-def fix_login(venue: str) -> FixLogin | None:
-    """Return what to log on to a venue with, None where it wants no password.
+def fix_login(fix_session: str) -> FixLogin | None:
+    """Return what a FIX session logs on with, None where the venue wants no password.
 
-    ``TSDB_TRADER_FIX_<VENUE>_PASSWORD`` holds the password, or
-    ``TSDB_TRADER_FIX_<VENUE>_PASSWORD_FILE`` names a file that does, and
-    ``TSDB_TRADER_FIX_<VENUE>_USERNAME`` the user; in the venue's name, letters and digits count.
+    ``TSDB_TRADER_FIX_<SESSION>_PASSWORD`` holds the password, or
+    ``TSDB_TRADER_FIX_<SESSION>_PASSWORD_FILE`` names a file that does, and
+    ``TSDB_TRADER_FIX_<SESSION>_USERNAME`` the user; of the session's name, letters and digits
+    count.
 
     Raises
     ------
     ConfigurationError
         Both are set, the file cannot be read or is empty, or there is a user without a password.
     """
-    prefix = f"TSDB_TRADER_FIX_{re.sub(r'[^A-Z0-9]', '_', venue.upper())}"
+    prefix = f"TSDB_TRADER_FIX_{re.sub(r'[^A-Z0-9]', '_', fix_session.upper())}"
     user_name = os.environ.get(f"{prefix}_USERNAME") or None
     password = os.environ.get(f"{prefix}_PASSWORD")
     file = os.environ.get(f"{prefix}_PASSWORD_FILE")

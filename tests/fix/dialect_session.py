@@ -17,9 +17,7 @@ from pydantic import SecretStr
 
 from fix_dialects import ORDER
 from tsdb_trader import logs
-from tsdb_trader.clock import SystemClock
 from tsdb_trader.fix import codec_orders, codec_requests
-from tsdb_trader.fix.recovery import Gate
 from tsdb_trader.fix.session import Engine
 from tsdb_trader.fix.session_settings import SessionSettings
 from tsdb_trader.fix.versions import version_named
@@ -43,6 +41,12 @@ class Callbacks:
     def wake(self) -> None:
         self.changed.set()
 
+    def connected(self) -> None:
+        self.wake()
+
+    def disconnected(self) -> None:
+        self.wake()
+
     def receive(self, raw: str) -> None:
         emit(event="message", raw=raw)
         self.reported.set()
@@ -64,7 +68,7 @@ def main(version_name: str, port: str, folder: str, user_name: str) -> None:
     )
     emit(event="settings", raw=repr(settings))
     callbacks = Callbacks()
-    engine = Engine(settings, callbacks, Gate(SystemClock(), "run"), lambda: True)  # type: ignore[arg-type]
+    engine = Engine(settings, callbacks, lambda: True)  # type: ignore[arg-type]
     engine.start()
     assert callbacks.changed.wait(30)
     callbacks.changed.clear()

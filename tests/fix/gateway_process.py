@@ -11,10 +11,10 @@ from tsdb_trader.workers.loop import Loop
 from tsdb_trader.workers.stopping import Stop, install_signals
 
 
-def main(url: str, patience_s: str, answer_timeout_s: str) -> None:
+def main(url: str, patience_s: str, answer_timeout_s: str, *sessions: str) -> None:
     logs.configure("INFO")
     worker = GatewayWorker(
-        "SIM", url, patience_s=float(patience_s), answer_timeout_s=float(answer_timeout_s)
+        sessions, url, patience_s=float(patience_s), answer_timeout_s=float(answer_timeout_s)
     )
     stop = Stop()
     install_signals(stop)

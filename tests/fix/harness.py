@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from factories import AS_OF, open_session, order, set_quote, submit
 
@@ -230,6 +231,7 @@ class Gateway:
         self._url, self._home, self._port = url, home, port
         self._processes: list[subprocess.Popen[bytes]] = []
         self.patience_s, self.answer_timeout_s = 20.0, 20.0
+        self.sessions = ["SIM"]
 
     def start(self) -> subprocess.Popen[bytes]:
         environment = {
@@ -245,6 +247,7 @@ class Gateway:
                     self._url,
                     str(self.patience_s),
                     str(self.answer_timeout_s),
+                    *self.sessions,
                 ],
                 env=environment,
                 stdout=log,
@@ -278,6 +281,13 @@ class Desk:
         self.conn = conn
         self.session = open_session(conn)
         set_quote(conn, self.session)
+        # The scripted venue is asked order by order.
+        self.configure(has_mass_status=False, has_mass_cancel=False, has_trade_capture=False)
+
+    def configure(self, fix_session: str = "SIM", **changes: Any) -> None:
+        """Change settings of a FIX session."""
+        query = "select oms.configure_fix_session(%s, %s)"
+        self.conn.execute(query, (fix_session, Jsonb(changes)))
 
     def submit(self, **changes: Any) -> int:
         order_id, status, reasons = submit(self.conn, order(self.session, **changes))[0]

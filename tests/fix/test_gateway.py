@@ -234,7 +234,7 @@ def test_gateway_whose_lease_is_taken_sends_nothing_and_ends(trading: Any) -> No
     # Expired and taken by somebody else in between, as after a long pause of the process.
     desk.conn.execute(
         "update ops.leases set owner = 'other', epoch = epoch + 1, "
-        "expires_at = clock_timestamp() + interval '1 hour' where lease = 'gateway:SIM'"
+        "expires_at = clock_timestamp() + interval '1 hour' where lease = 'fix:SIM'"
     )
     assert gateway.process.wait(60) != 0
     assert "another process owns it" in gateway.log()

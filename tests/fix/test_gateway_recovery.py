@@ -350,7 +350,7 @@ def test_gateway_paused_past_its_lease_sends_nothing_when_it_goes_on(trading: An
     order_id = desk.submit()
     second = gateway.start()
     until(
-        lambda: desk.one("select epoch from ops.leases where lease = 'gateway:SIM'") > 1,
+        lambda: desk.one("select epoch from ops.leases where lease = 'fix:SIM'") > 1,
         "the second gateway to take the lease",
     )
     until(lambda: desk.status(order_id) == "unknown", "the second gateway to look at the orders")
@@ -390,7 +390,7 @@ def test_message_store_lost_on_one_side_halts_with_an_alert(
     later = desk.submit()
     until(
         lambda: (
-            desk.one("select detail ->> 'gate' from ops.heartbeats where kind = 'gateway'")
+            desk.one("select detail ->> 'gate' from ops.heartbeats where kind = 'fix_session'")
             == "halted"
         ),
         "the heartbeat to say so",

@@ -304,9 +304,7 @@ def test_fill_while_cancel_is_pending_keeps_it_pending(conn, order_id):
 
 def test_transition_not_listed_is_refused_by_the_table(conn, order_id):
     with pytest.raises(psycopg.Error) as caught:
-        conn.execute(
-            "update oms.orders set status = 'held' where order_id = %s", (order_id,)
-        )
+        conn.execute("update oms.orders set status = 'held' where order_id = %s", (order_id,))
     assert caught.value.sqlstate == "TT004"
 
 

@@ -135,7 +135,7 @@ def test_alerts_about_a_silent_venue_are_resolved_when_it_answers(conn, order_id
     detail = f'{{"order_id": {order_id}}}'
     conn.execute("select ops.raise_alert('status_unanswered', 'critical', 'silent', %s)", (detail,))
     conn.execute(
-        "select ops.raise_alert('gateway_offline', 'critical', 'off', '{\"venue\": \"SIM\"}')"
+        "select ops.raise_alert('gateway_offline', 'critical', 'off', '{\"fix_session\": \"S\"}')"
     )
     watch = "select ops.watch_orders('1 hour')"
     still = "select array_agg(kind order by kind) from ops.alerts where resolved_at is null"
@@ -143,8 +143,8 @@ def test_alerts_about_a_silent_venue_are_resolved_when_it_answers(conn, order_id
     assert conn.execute(still).fetchone() == (["gateway_offline", "status_unanswered"],)
     Venue(conn, order_id).status("new")
     conn.execute(
-        "select ops.beat('gateway', 'gateway', 1, 'h', 'running', "
-        '\'{"venue": "SIM", "logged_on": true}\', now())'
+        "select ops.beat('fix:SIM', 'fix_session', 1, 'h', 'running', "
+        '\'{"fix_session": "S", "logged_on": true}\', now())'
     )
     conn.execute(watch)
     assert conn.execute(still).fetchone() == (None,)

@@ -28,8 +28,12 @@ as $$
                 where o.order_id = (a.detail->>'order_id')::bigint and o.status = 'unknown')
             or a.kind = 'gateway_offline' and a.resolved_at is null and exists (
                 select from ops.heartbeats h
-                where h.kind = 'gateway' and h.beat_at > a.raised_at
-                    and h.detail->>'venue' = a.detail->>'venue' and h.detail->>'logged_on' = 'true')
+                where h.kind = 'fix_session' and h.beat_at > a.raised_at
+                    and h.detail->>'fix_session' = a.detail->>'fix_session'
+                    and h.detail->>'logged_on' = 'true')
+            or a.kind = 'gateway_queue' and a.resolved_at is null and not exists (
+                select from oms.order_actions x join ref.venues v using (venue_id)
+                where v.venue = a.detail->>'venue' and x.status = 'pending' and x.recorded_at < a.raised_at)
         returning 1)
     select count(*)::integer from due, (select count(*) from raised) r, (select count(*) from resolved) x
 $$;

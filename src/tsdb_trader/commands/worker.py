@@ -17,11 +17,14 @@ def worker(
     kind: Annotated[
         str, typer.Argument(help="venue, gateway, signals, risk, scheduler, replay, feeds.")
     ],
-    venues: Annotated[
+    names: Annotated[
         list[str] | None,
-        typer.Argument(help="Simulated venues to host; without names all that are active."),
+        typer.Argument(
+            help="Simulated venues to host, or FIX sessions of a gateway; without names all that "
+            "are active."
+        ),
     ] = None,
-    venue: Annotated[str, typer.Option(help="The venue of a gateway or venue.")] = "",
+    venue: Annotated[str, typer.Option(help="One venue to host, or one FIX session.")] = "",
     config: Annotated[
         Path | None, typer.Option(help="FIX sessions of a venue: a QuickFIX acceptor's file.")
     ] = None,
@@ -38,7 +41,7 @@ def worker(
         die_with(parent)
     logs.configure(settings().log_level, worker=kind)
     url = db.database_url("tsdb_venue" if kind == "venue" else "tsdb_worker")
-    job = _make(kind, [*(venues or []), *([venue] if venue else [])], url, config)
+    job = _make(kind, [*(names or []), *([venue] if venue else [])], url, config)
     stop = Stop()
     # After everything was imported: QuickFIX resets SIGINT.
     install_signals(stop)
@@ -71,26 +74,24 @@ def _end(status: int) -> NoReturn:
     os._exit(status)
 
 
-def _make(kind: str, venues: list[str], url: str, config: Path | None) -> Worker:
+def _make(kind: str, names: list[str], url: str, config: Path | None) -> Worker:
     """Import and build one worker, and nothing of the others."""
     from tsdb_trader.errors import ConfigurationError
 
     if config is not None and kind != "venue":
         raise ConfigurationError(f"--config is for a venue, not for {kind}")
-    if venues and kind not in ("venue", "gateway"):
-        raise ConfigurationError(f"{kind} has no venue")
-    if len(venues) > 1 and kind == "gateway":
-        raise ConfigurationError("a gateway is for one venue")
+    if names and kind not in ("venue", "gateway"):
+        raise ConfigurationError(f"{kind} has no venues or sessions")
     match kind:
         case "venue":
             from tsdb_trader.workers.venue import VenueWorker
 
             # A file has the sessions of one venue unless more are named.
-            return VenueWorker(venues or (["SIM"] if config else None), sessions=config)
+            return VenueWorker(names or (["SIM"] if config else None), sessions=config)
         case "gateway":
             from tsdb_trader.workers.gateway import GatewayWorker
 
-            return GatewayWorker(venues[0] if venues else "SIM")
+            return GatewayWorker(names, url)
         case "signals":
             from tsdb_trader.workers.signals import SignalsWorker
 

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from tsdb_trader.clock import Clock
 from tsdb_trader.model import Question, Report
 
+# Of the mass status request.
+_WANTED, _ASKED, _DONE = "wanted", "asked", "done"
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -52,6 +55,8 @@ class Gate:
         self._waiting: deque[Question] = deque()
         self._asked: dict[str, Ask] = {}
         self._count = 0
+        self._bulk: dict[int, Question] = {}
+        self._bulk_state = _DONE
 
     @property
     def generation(self) -> int:
@@ -69,10 +74,14 @@ class Gate:
     def open_questions(self) -> int:
         """How many orders the venue has not answered for."""
         with self._lock:
-            return len(self._waiting) + len(self._asked)
+            return len(self._bulk) + len(self._waiting) + len(self._asked)
 
     def _unsettled(self) -> bool:
-        return self._listed != self._generation or bool(self._waiting or self._asked)
+        return (
+            self._listed != self._generation
+            or self._bulk_state != _DONE
+            or bool(self._waiting or self._asked)
+        )
 
     def connected(self) -> None:
         """Note a logon."""
@@ -83,22 +92,68 @@ class Gate:
         """Note the end of a connection: whatever was on its way may or may not have arrived."""
         with self._lock:
             self._connected = False
-            self._generation += 1
-            self._waiting.clear()
-            self._asked.clear()
+            self._forget()
+
+    def doubt(self) -> None:
+        """Note that the orders have to be listed anew, though the connection is what it was."""
+        with self._lock:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._generation += 1
+        self._waiting.clear()
+        self._asked.clear()
+        self._bulk.clear()
+        self._bulk_state = _DONE
 
     def needs_list(self) -> bool:
         """Say whether the orders in doubt have to be listed (again)."""
         with self._lock:
             return self._listed != self._generation
 
-    def load(self, generation: int, questions: Sequence[Question]) -> None:
-        """Take the orders in doubt, unless a connection was lost since `generation`."""
+    def load(
+        self, generation: int, questions: Sequence[Question], *, in_bulk: bool = False
+    ) -> None:
+        """Take the orders in doubt, unless a connection was lost since `generation`.
+
+        In bulk, one mass status request goes first, and only what its answer leaves open is asked
+        order by order.
+        """
         with self._lock:
             if generation == self._generation:
                 self._listed = generation
-                self._waiting = deque(questions)
                 self._asked.clear()
+                self._waiting = deque(() if in_bulk else questions)
+                self._bulk = {q.order_id: q for q in questions} if in_bulk else {}
+                self._bulk_state = _WANTED if in_bulk else _DONE
+
+    def next_bulk(self) -> int | None:
+        """Return the generation if a mass status request is to be sent now; it counts as sent."""
+        with self._lock:
+            if not self._connected or self._listed != self._generation:
+                return None
+            if self._bulk_state != _WANTED:
+                return None
+            self._bulk_state = _ASKED
+            return self._generation
+
+    def settled(self, order_id: int | None) -> None:
+        """Note that the answer to the mass status request named an order, and is committed."""
+        with self._lock:
+            if order_id is not None:
+                self._bulk.pop(order_id, None)
+
+    def end_bulk(self, generation: int) -> bool:
+        """Ask one by one for what the answer did not name; say whether the gate is open now.
+
+        A list of open orders does not say what became of the others: filled, cancelled, unknown.
+        """
+        with self._lock:
+            if generation == self._generation and self._bulk_state == _ASKED:
+                self._waiting.extend(self._bulk.values())
+                self._bulk.clear()
+                self._bulk_state = _DONE
+            return self._connected and not self._unsettled()
 
     def overdue(self) -> list[Ask]:
         """Take back the questions that were not answered in time; they are asked again."""

@@ -19,7 +19,6 @@ from tsdb_trader.errors import TraderError
 from tsdb_trader.fix import codec
 from tsdb_trader.fix.codec import CodecError, Outgoing
 from tsdb_trader.fix.inbound import Inbox, leave
-from tsdb_trader.fix.recovery import Gate
 from tsdb_trader.fix.session_settings import SessionSettings
 from tsdb_trader.model import FixMessage
 
@@ -108,7 +107,7 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
         self.last_event = text
         if _TOO_LOW in text:
             self.numbers_lost = codec.storable(text)
-        _log.info("fix event", event_text=codec.storable(text))
+        _log.info("fix event", fix_session=self._fix_session, event_text=codec.storable(text))
 
     def _read(self, raw: str) -> tuple[str, codec.Fields]:
         """Return a message without our password, and its fields."""
@@ -138,19 +137,19 @@ class _Wires(quickfix.LogFactory):  # type: ignore[misc]
 
 
 class _Callbacks(quickfix.Application):  # type: ignore[misc]
-    """Callbacks → inbox and gate."""
+    """Callbacks → inbox."""
 
     def __init__(
         self,
         inbox: Inbox,
-        gate: Gate,
+        fix_session: str,
         wire: _Wire,
         may_send: Callable[[], bool],
         login: codec.Pairs,
     ) -> None:
         super().__init__()
         self._inbox = inbox
-        self._gate = gate
+        self._fix_session = fix_session
         self._wire = wire
         self._may_send = may_send
         self._login = login
@@ -162,15 +161,13 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
 
     @_fatal
     def onLogon(self, _session: Any) -> None:
-        _log.info("logged on")
-        self._gate.connected()
-        self._inbox.wake()
+        _log.info("logged on", fix_session=self._fix_session)
+        self._inbox.connected()
 
     @_fatal
     def onLogout(self, _session: Any) -> None:
-        _log.warning("connection lost", reason=self._wire.last_event)
-        self._gate.disconnected()
-        self._inbox.wake()
+        _log.warning("connection lost", fix_session=self._fix_session, reason=self._wire.last_event)
+        self._inbox.disconnected()
 
     @_fatal
     def toAdmin(self, message: Any, _session: Any) -> None:
@@ -217,15 +214,21 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
 
 
 class Engine:
-    """The FIX session: start, send, stop. `send` is for one thread."""
+    """The FIX session: start, send, stop.
+
+    `send` is safe from several threads, also while a callback waits for the database: the engine
+    holds no lock while it calls us.
+    """
 
     def __init__(
-        self, settings: SessionSettings, inbox: Inbox, gate: Gate, may_send: Callable[[], bool]
+        self, settings: SessionSettings, inbox: Inbox, may_send: Callable[[], bool]
     ) -> None:
         self._fix_session = settings.fix_session
         self.archive: deque[FixMessage] = deque(maxlen=_QUEUE)
         self._wire = _Wire(self.archive, settings.fix_session, settings.password)
-        self._callbacks = _Callbacks(inbox, gate, self._wire, may_send, settings.login())
+        self._callbacks = _Callbacks(
+            inbox, settings.fix_session, self._wire, may_send, settings.login()
+        )
         self._id = quickfix.SessionID(
             settings.version.begin_string, settings.sender, settings.target
         )

@@ -6,6 +6,7 @@ import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+from tempfile import NamedTemporaryFile
 from xml.etree import ElementTree
 
 from pydantic import SecretStr
@@ -32,6 +33,7 @@ class SessionSettings:
     target: str
     store: Path
     version: Version = FIX44
+    heartbeat_s: int = 10
     user_name: str | None = None
     password: SecretStr | None = field(default=None, repr=False)
 
@@ -64,6 +66,7 @@ class SessionSettings:
             "timestamp_digits": self.version.sending_fraction,
             "host": self.host,
             "port": self.port,
+            "heartbeat_s": self.heartbeat_s,
             "sender": self.sender,
             "target": self.target,
             "store": self.store,
@@ -108,7 +111,7 @@ class SessionSettings:
         for name in (self.version.dictionary, self.version.transport_dictionary):
             if name is not None:
                 _write_open_dictionary(dictionary(name), self.store / name)
-        path = self.store / "session.cfg"
+        path = self.store / f"{self.version.begin_string}-{self.sender}-{self.target}.cfg"
         path.write_text(text)
         return path
 
@@ -136,7 +139,10 @@ def _write_open_dictionary(source: Path, target: Path) -> None:
     for known in tree.iterfind("fields/field"):
         for value in known.findall("value"):
             known.remove(value)
-    tree.write(target)
+    # Sessions of a version share the file, and another process may be reading it.
+    with NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        tree.write(file)
+    Path(file.name).replace(target)
 
 
 def dictionary(name: str = FIX44.dictionary) -> Path:
