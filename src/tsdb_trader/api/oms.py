@@ -186,9 +186,9 @@ def list_orders(conn: Connection, *, live: bool = True, limit: int = 100) -> lis
     cur = conn.cursor(row_factory=class_row(OrderView))
     return cur.execute(
         "select o.order_id, o.status, o.account, s.strategy, i.symbol, v.venue, o.side, "
-        "o.quantity, o.order_type, o.limit_price, o.stop_price, o.time_in_force, o.cumulative_quantity, "
-        "o.leaves_quantity, o.average_price, o.cl_ord_id, o.client_ref, o.reasons, "
-        "o.recorded_at "
+        "o.quantity, o.order_type, o.limit_price, o.stop_price, o.time_in_force, "
+        "o.cumulative_quantity, o.leaves_quantity, o.average_price, o.cl_ord_id, o.client_ref, "
+        "o.reasons, o.recorded_at "
         "from oms.orders o join signal.strategies s using (strategy_id) "
         "join ref.instruments i using (instrument_id) left join ref.venues v using (venue_id) "
         "where o.is_live or o.status = 'held' or not %s order by o.order_id desc limit %s",
