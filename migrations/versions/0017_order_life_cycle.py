@@ -220,12 +220,38 @@ comment on table oms.venue_statements is
 
 -- The log ------------------------------------------------------------------------------------------
 
-alter table oms.order_events
-    add column order_quantity numeric,
-    add column prev_hash bytea,
-    add column hash bytea,
-    add column xact_id xid8 not null default pg_current_xact_id();
+-- Made anew, and filled when it has its own owner: the chunks there are cannot be given to it.
+drop view if exists ops.latency;
+delete from ops.schema_files where path = 'ops/views/latency.sql';
+create temporary table _former_events on commit drop as select * from oms.order_events;
+drop table oms.order_events;
+create table oms.order_events (
+    recorded_at timestamptz not null default clock_timestamp(),
+    event_id bigint generated always as identity,
+    order_id bigint not null,
+    event_no integer not null,
+    kind text not null,
+    from_status text,
+    to_status text not null,
+    as_of timestamptz not null,
+    order_quantity numeric not null,
+    cumulative_quantity numeric not null,
+    leaves_quantity numeric not null,
+    average_price numeric,
+    execution_id bigint,
+    message_id bigint,
+    detail jsonb not null default '{}',
+    prev_hash bytea not null,
+    hash bytea not null,
+    xact_id xid8 not null default pg_current_xact_id()
+);
+select public.create_hypertable('oms.order_events', public.by_range('recorded_at', interval '30 days'),
+                                create_default_indexes => false);
+create index on oms.order_events (order_id, event_no);
 create index on oms.order_events (xact_id);
+create trigger refuse_change before update or delete on oms.order_events
+    for each row execute function oms._refuse_change();
+comment on table oms.order_events is 'Append-only history of every order; folding it gives oms.orders.';
 comment on column oms.order_events.order_quantity is 'The order''s quantity after the event.';
 comment on column oms.order_events.prev_hash is 'Hash of the order''s event before, empty for the first.';
 comment on column oms.order_events.hash is 'SHA-256 over prev_hash and the event: see oms._event_hash.';
@@ -268,38 +294,6 @@ begin
 end
 $$;
 comment on function oms._event_hash(bytea, oms.order_events) is 'The hash of an event in its order''s chain.';
-
--- Events from before get their place in a chain.
-drop trigger refuse_change on oms.order_events;
-do $$
-declare
-    v_event oms.order_events;
-    v_prev bytea;
-    v_order bigint;
-begin
-    for v_event in
-        select e.* from oms.order_events e order by e.order_id, e.event_no
-    loop
-        if v_order is distinct from v_event.order_id then
-            v_prev := '';
-            v_order := v_event.order_id;
-        end if;
-        select o.quantity into v_event.order_quantity from oms.orders o where o.order_id = v_order;
-        v_event.hash := oms._event_hash(v_prev, v_event);
-        update oms.order_events e
-        set order_quantity = v_event.order_quantity, prev_hash = v_prev, hash = v_event.hash
-        where e.recorded_at = v_event.recorded_at and e.event_id = v_event.event_id;
-        v_prev := v_event.hash;
-        update oms.orders set chain_hash = v_prev where order_id = v_order;
-    end loop;
-end
-$$;
-create trigger refuse_change before update or delete on oms.order_events
-    for each row execute function oms._refuse_change();
-alter table oms.order_events
-    alter column order_quantity set not null,
-    alter column prev_hash set not null,
-    alter column hash set not null;
 
 -- Risk ---------------------------------------------------------------------------------------------
 
@@ -401,6 +395,10 @@ declare
     v_version constant integer := current_setting('server_version_num')::integer;
 begin
     if not exists (select from pg_catalog.pg_roles where rolname = 'tsdb_log') then
+        if not (select rolsuper or rolcreaterole from pg_catalog.pg_roles where rolname = current_user) then
+            raise exception 'role tsdb_log, which owns the order log, is missing and % may not create it: run `tsdb-trader db prepare`', current_user
+                using errcode = 'TT001';
+        end if;
         create role tsdb_log nologin;
     end if;
     if not (select rolsuper from pg_catalog.pg_roles where rolname = current_user)
@@ -418,6 +416,35 @@ alter schema oms owner to tsdb_log;
 """
 
 
+# Events from before get their place in a chain.
+CHAIN = """
+do $$
+declare
+    v_event oms.order_events;
+    v_hash bytea := '';
+begin
+    for v_event in
+        select f.recorded_at, f.event_id, f.order_id, f.event_no, f.kind, f.from_status, f.to_status, f.as_of,
+            o.quantity, f.cumulative_quantity, f.leaves_quantity, f.average_price, f.execution_id, f.message_id,
+            f.detail, null, null, pg_current_xact_id()
+        from _former_events f join oms.orders o using (order_id)
+        order by f.order_id, f.event_no
+    loop
+        v_event.prev_hash := case when v_event.event_no = 1 then '' else v_hash end;
+        v_event.hash := oms._event_hash(v_event.prev_hash, v_event);
+        v_hash := v_event.hash;
+        insert into oms.order_events overriding system value select v_event.*;
+        update oms.orders set chain_hash = v_hash where order_id = v_event.order_id;
+    end loop;
+end
+$$;
+set local role tsdb_log;
+select setval(pg_get_serial_sequence('oms.order_events', 'event_id'),
+    (select coalesce(max(event_id), 0) + 1 from oms.order_events), false);
+reset role;
+"""
+
+
 def upgrade() -> None:
     connection = op.get_bind().connection.driver_connection
     connection.execute(SQL)
@@ -427,3 +454,4 @@ def upgrade() -> None:
         f"set local role tsdb_log; grant usage, create on schema oms to {owner}; "
         f"grant select, insert on oms.order_events to {owner}; reset role"
     )
+    connection.execute(CHAIN)
