@@ -115,14 +115,15 @@ class Checked:
 
     def step(self, step: Step, number: int) -> list[Event]:
         self.before = {no: replace(order) for no, order in self.known.items()}
-        phase, state = self.book.phase, self.book.state
+        state = self.book.state
         events, order = apply(self.book, step, number)
         if order is not None:
             self.known[number] = order
             self.wanted[number] = order.quantity + self._lost_now(events, number)
         self._account(events)
         self._check_named(events)
-        self._check_fills(events, phase)
+        self._check_fills(events)
+        self._check_best_first(events)
         self._check_external(
             events, step, state.bid and state.bid.left, state.ask and state.ask.left
         )
@@ -172,7 +173,7 @@ class Checked:
 
     # Each trade
 
-    def _check_fills(self, events: list[Event], phase: Phase) -> None:
+    def _check_fills(self, events: list[Event]) -> None:
         auction = False
         for event in events:
             if isinstance(event, Uncrossed | PhaseChanged):
@@ -181,7 +182,7 @@ class Checked:
                 continue
             one = self.known[event.order_no]
             other = None if event.counter_no is None else self.known[event.counter_no]
-            assert event.took is not one.post_only or not event.took
+            assert not (event.took and one.post_only)
             for order in (one, other):
                 if order is not None:
                     self._check_limit(order, event, auction)
@@ -191,6 +192,16 @@ class Checked:
                     assert one.participant != other.participant
             if event.half:
                 assert self.book.rules.matching is Matching.MIDPOINT
+
+    def _check_best_first(self, events: list[Event]) -> None:
+        """Whoever takes gets the better prices first."""
+        taking: dict[int, list[int]] = {}
+        for event in events:
+            match event:
+                case Fill(took=True):
+                    sign = 1 if self.known[event.order_no].is_buy else -1
+                    taking.setdefault(event.order_no, []).append(sign * event.price)
+        assert all(prices == sorted(prices) for prices in taking.values())
 
     def _check_limit(self, order: Order, fill: Fill, auction: bool) -> None:
         doubled = 2 * fill.price + fill.half
@@ -283,6 +294,8 @@ class Checked:
         if book.rules.matching is Matching.MIDPOINT:
             assert not shown
             assert book.depth() == ((), ())
+            if book.phase is Phase.CONTINUOUS:
+                self._check_dark()
             return
         self._check_depth(shown)
         for order in shown:
@@ -292,6 +305,24 @@ class Checked:
             assert order.shown == 0 or order.price is not None
         if book.phase is Phase.CONTINUOUS:
             self._check_continuous(shown)
+
+    def _check_dark(self) -> None:
+        """No two orders at rest could still trade."""
+        bid, ask = self.book.bid, self.book.ask
+        if bid is None or ask is None or not bid.size or not ask.size:
+            return
+        doubled = bid.price + ask.price
+        able = [
+            order
+            for order in self.book.orders.values()
+            if order.limit is None
+            or (2 * order.limit >= doubled if order.is_buy else 2 * order.limit <= doubled)
+        ]
+        for buy in [o for o in able if o.is_buy]:
+            for sell in [o for o in able if not o.is_buy]:
+                quantity = min(buy.remaining, sell.remaining)
+                least = max(min(o.min_quantity, o.remaining) for o in (buy, sell))
+                assert quantity < least
 
     def _check_depth(self, shown: list[Order]) -> None:
         book = self.book

@@ -6,10 +6,11 @@ trades at its price once the quote moves to or through it, for at most the displ
 A market order is an order at the far side of the quote, wherever that moves: it never trades at a
 worse price, and goes before limit orders at an equal one. Its remainder waits for the next quotes,
 undisplayed. Without a quote it takes what rests, and its remainder is cancelled. Where the far
-side lies outside the price band, its execution stops at the band.
+side lies outside the price band, its execution stops at the band. (NYSE National Rule 7.31(a)(1),
+market order: working price, undisplayed remainder, priority 1, trading collar.)
 
 Of an iceberg only the tip stands in the queue; what is shown next goes behind (Nasdaq Equity 4,
-Rule 4703(h), reserve size; Xetra market model T7 7.1, 2019, iceberg orders).
+Rule 4703(h), reserve size).
 
 A minimum quantity is one of all executions on entry together: an order that could take some, but
 less, is cancelled; one that could take nothing rests, and its minimum is over (FIX 4.4, MinQty
@@ -265,7 +266,7 @@ class Lit:
 
     def resume(self, auction_price: int | None) -> None:
         """Begin continuous trading with what rests, after an auction with its price."""
-        if auction_price is not None:
+        if auction_price is not None and self.stops.waiting:
             self.stops.saw(auction_price)
         if self._market.bid is None:
             for side in (self.trading.buys, self.trading.sells):

@@ -99,10 +99,10 @@ class Market:
     def edge(self, is_buy: bool, static_only: bool = False) -> int | None:
         """Return the highest price a buy may have, or the lowest of a sell; None for no band.
 
-        As CME Globex price banding (a bid above the band and an offer below it are rejected) and
-        NYSE Arca Rule 7.31-E(a)(2)(B) (limit order price protection around the far side of the
-        quote): the other edge of a band restrains nobody. The dynamic band lies around the far
-        side of the quote or, while that displays nothing, the last trade.
+        The other edge of a band restrains nobody (CME Globex price banding: a variation on the
+        upside for bids and on the downside for offers). The dynamic band lies around the far side
+        of the quote (NYSE Arca Rule 7.31(b) of 2011, limit order price protection) or, while that
+        displays nothing, around the last trade.
         """
         if not self.banded:
             return None

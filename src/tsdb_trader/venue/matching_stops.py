@@ -63,7 +63,7 @@ class Stops:
         return price if (price >= stop if order.is_buy else price <= stop) else None
 
     def saw(self, price: int) -> None:
-        """Note a trade."""
+        """Note a trade while orders wait; `next_due` must follow in the same step."""
         self._high = price if self._high is None else max(price, self._high)
         self._low = price if self._low is None else min(price, self._low)
 
