@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from fix.harness import DEADLINE_S, Desk, Gateway, Proxy, ScriptedVenue, until
 from fix.simvenue.bench import Client, Market, Venue, free_port
+from fix.trading import SECRET, Trading
 
 
 @pytest.fixture
@@ -208,3 +209,19 @@ def hall(
     hall = Hall(conn, role_url("tsdb_venue"), tmp_path, tape)
     yield hall
     hall.close()
+
+
+@pytest.fixture
+def trading(
+    conn: psycopg.Connection,
+    hall: Hall,
+    line: Proxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Trading]:
+    """Return a venue and a gateway that are not open yet."""
+    monkeypatch.setenv("VENUE_SECRET", SECRET)
+    monkeypatch.setenv("TSDB_TRADER_FIX_SIM_PASSWORD", SECRET)
+    desk = Trading(conn, hall, line, tmp_path)
+    yield desk
+    desk.gateway.close()

@@ -165,7 +165,7 @@ class ScriptedVenue:
 
 
 class Proxy:
-    """A line to the database that can be cut and mended."""
+    """A line to the database that can be cut and mended, or fall silent for a while."""
 
     def __init__(self, target: str) -> None:
         info = psycopg.conninfo.conninfo_to_dict(target)
@@ -173,6 +173,8 @@ class Proxy:
         self._server = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self._up = True
+        self._flows = threading.Event()
+        self._flows.set()
         self.url = psycopg.conninfo.make_conninfo(
             target, host="127.0.0.1", port=self._server.getsockname()[1]
         )
@@ -199,10 +201,10 @@ class Proxy:
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self._flows.wait()
                 sink.sendall(data)
         for line in (source, sink):
             with contextlib.suppress(OSError):
@@ -217,8 +219,17 @@ class Proxy:
     def mend(self) -> None:
         self._up = True
 
+    def freeze(self) -> None:
+        """Let nothing through, with every connection open: what the other end sees is silence."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        """Let through what has waited."""
+        self._flows.set()
+
     def close(self) -> None:
         self._server.close()
+        self.thaw()
         self.cut()
         for line in self._sockets:
             line.close()
@@ -293,6 +304,10 @@ class Desk:
         order_id, status, reasons = submit(self.conn, order(self.session, **changes))[0]
         assert status == "pending_new", reasons
         return order_id
+
+    def replace(self, order_id: int, **changes: str) -> None:
+        query = "select oms.replace_order(%s, %s, %s, %s)"
+        self.conn.execute(query, (order_id, Jsonb(changes), uuid.uuid4(), AS_OF))
 
     def cancel(self, order_id: int) -> None:
         self.conn.execute("select oms.cancel_order(%s, %s, %s)", (order_id, uuid.uuid4(), AS_OF))

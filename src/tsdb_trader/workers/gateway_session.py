@@ -240,9 +240,14 @@ class SessionWorker:
 
     def _tell_of_dead_man(self, conn: Connection, message: FixMessage) -> None:
         """Alert when a message is one of the dead-man's switch: it is archived just now."""
-        if MARK not in (message.cl_ord_id or ""):
+        prefix, mark, rest = (message.cl_ord_id or "").partition(MARK)
+        if not mark:
             return
-        text = f"the database was silent, {self.row.venue} was asked to cancel everything"
+        # One alert per firing, however many cancels it took.
+        text = (
+            f"the database was silent, {self.row.venue} was asked to cancel everything "
+            f"({prefix}{mark}{rest.partition('-')[0]})"
+        )
         ops.raise_alert(
             conn, "dead_man", "critical", text, {"fix_session": self._session.fix_session}
         )
