@@ -34,18 +34,29 @@ comment on function oms._leaves(text, numeric, numeric) is 'Quantity of an order
 
 drop index oms.orders_working_idx, oms.orders_working_pair_idx;
 alter table oms.orders
+    drop constraint orders_origin_check,
+    drop constraint orders_side_check,
+    drop constraint orders_quantity_check,
     drop constraint orders_order_type_check,
+    drop constraint orders_limit_price_check,
+    drop constraint orders_stop_price_check,
     drop constraint orders_time_in_force_check,
+    drop constraint orders_cumulative_quantity_check,
+    drop constraint orders_leaves_quantity_check,
     drop constraint orders_check,
+    drop constraint orders_check1,
+    drop constraint orders_check2,
+    drop constraint orders_check3,
+    drop constraint orders_check4,
     drop constraint orders_check5,
     drop column leaves_quantity,
     alter column venue_id drop not null,
     add column expire_at timestamptz,
-    add column peg_reference text check (peg_reference in ('primary', 'midpoint', 'market')),
-    add column peg_offset numeric check (peg_offset > '-infinity' and peg_offset < 'infinity'),
+    add column peg_reference text,
+    add column peg_offset numeric,
     add column post_only boolean not null default false,
-    add column display_quantity numeric check (display_quantity > 0 and display_quantity < 'infinity'),
-    add column min_quantity numeric check (min_quantity > 0 and min_quantity < 'infinity'),
+    add column display_quantity numeric,
+    add column min_quantity numeric,
     add column reduce_only boolean not null default false,
     add column trader text,
     add column client_ref text,
@@ -64,22 +75,49 @@ alter table oms.orders
         'pending_new', 'pending_replace', 'pending_cancel', 'unknown')) stored,
     add column leaves_quantity numeric not null generated always as (
         case when status in ('filled', 'cancelled', 'rejected', 'expired', 'denied') then 0
-             else greatest(quantity - cumulative_quantity, 0) end) stored,
-    add constraint orders_order_type_check
-        check (order_type in ('market', 'limit', 'stop', 'stop_limit', 'pegged')),
-    add constraint orders_time_in_force_check
-        check (time_in_force in ('day', 'gtc', 'gtd', 'ioc', 'fok', 'at_open', 'at_close')),
-    add constraint orders_terms_check check (
-        case order_type
-            when 'market' then num_nonnulls(limit_price, stop_price, peg_reference) = 0
-            when 'limit' then limit_price is not null and num_nonnulls(stop_price, peg_reference) = 0
-            when 'stop' then stop_price is not null and num_nonnulls(limit_price, peg_reference) = 0
-            when 'stop_limit' then limit_price is not null and stop_price is not null and peg_reference is null
-            else peg_reference is not null and stop_price is null end),
-    add constraint orders_expire_at_check check ((time_in_force = 'gtd') = (expire_at is not null)),
-    add constraint orders_cl_ord_id_check
-        check (is_parent or status in ('held', 'denied', 'cancelled') or cl_ord_id is not null),
-    add constraint orders_destination_check check (is_parent = (venue_id is null));
+             else greatest(quantity - cumulative_quantity, 0) end) stored;
+
+-- What constraints would say, in a trigger: the server reads and plans every CHECK of a table anew in
+-- every statement, and the update of a status, which can break none of these, would pay for all.
+create function oms._check_order() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if (new.side in ('buy', 'sell', 'sell_short')
+        and new.quantity > 0 and new.quantity < 'infinity'
+        and coalesce(new.limit_price > 0 and new.limit_price < 'infinity', true)
+        and coalesce(new.stop_price > 0 and new.stop_price < 'infinity', true)
+        and coalesce(new.display_quantity > 0 and new.display_quantity < 'infinity', true)
+        and coalesce(new.min_quantity > 0 and new.min_quantity < 'infinity', true)
+        and coalesce(new.peg_offset > '-infinity' and new.peg_offset < 'infinity', true)
+        and case new.order_type
+            when 'market' then num_nonnulls(new.limit_price, new.stop_price, new.peg_reference) = 0
+            when 'limit' then new.limit_price is not null and num_nonnulls(new.stop_price, new.peg_reference) = 0
+            when 'stop' then new.stop_price is not null and num_nonnulls(new.limit_price, new.peg_reference) = 0
+            when 'stop_limit' then num_nulls(new.limit_price, new.stop_price) = 0 and new.peg_reference is null
+            when 'pegged' then new.peg_reference in ('primary', 'midpoint', 'market') and new.stop_price is null
+            end
+        and new.time_in_force in ('day', 'gtc', 'gtd', 'ioc', 'fok', 'at_open', 'at_close')
+        and (new.time_in_force = 'gtd') = (new.expire_at is not null)
+        and new.origin in ('signal', 'parent', 'plan', 'operator')
+        and (new.origin = 'signal') = (num_nulls(new.signal_id, new.signal_as_of, new.signal_leg) = 0)
+        and (new.origin = 'parent') = (new.parent_order_id is not null)
+        and (new.origin = 'plan') = (new.plan_id is not null)
+        and (new.origin = 'operator') = (new.operator is not null)
+        and new.is_parent = (new.venue_id is null)
+        and (new.is_parent or new.status in ('held', 'denied', 'cancelled') or new.cl_ord_id is not null)
+        ) is not true then
+        raise exception 'order % contradicts itself', new.order_id
+            using errcode = 'check_violation', schema = 'oms', table = 'orders', constraint = 'check_order';
+    end if;
+    return new;
+end
+$$;
+create trigger check_order before insert or update of side, quantity, limit_price, stop_price, display_quantity,
+    min_quantity, peg_reference, peg_offset, order_type, time_in_force, expire_at, origin, signal_id, signal_as_of,
+    signal_leg, parent_order_id, plan_id, operator, is_parent, venue_id, cl_ord_id
+    on oms.orders for each row execute function oms._check_order();
 -- Everything that can still trade: small whatever the history, read by every risk check. No index
 -- mentions what changes with every event, so that most updates of an order touch none.
 create index orders_working_idx on oms.orders (session_id, account, instrument_id) where is_live;
