@@ -73,15 +73,14 @@ Step = New | Replace | Cancel | EndOfDay | Reference | Quote | Phase | datetime
 
 def apply(book: Book, step: Step, number: int) -> tuple[list[Event], Order | None]:
     """Do a step; return what happened, and the order that it submitted."""
-    pick = _pick(book, step) if isinstance(step, Replace | Cancel) else 0
     match step:
         case New():
             order = replace(step.order, order_no=number)
             return book.submit(order), order
         case Replace():
-            return book.replace(pick, step.terms), None
+            return book.replace(pick(book, step), step.terms), None
         case Cancel():
-            return book.cancel(pick), None
+            return book.cancel(pick(book, step)), None
         case Quote():
             return book.apply_quote(step), None
         case Phase():
@@ -95,9 +94,9 @@ def apply(book: Book, step: Step, number: int) -> tuple[list[Event], Order | Non
             return book.expire(step), None
 
 
-def _pick(book: Book, step: Replace | Cancel) -> int:
+def pick(book: Book, step: Replace | Cancel) -> int:
     """Return a working order's number; now and then one of no order."""
-    numbers = [*sorted(book.orders), 0]
+    numbers = [*sorted(book.orders), -1]
     return numbers[step.pick % len(numbers)]
 
 

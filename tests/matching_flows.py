@@ -50,6 +50,36 @@ def make_flow(random: Random, length: int, dark: bool = False) -> list[Step]:
     return list(islice(_steps(random, dark), length))
 
 
+def make_plain_flow(random: Random, length: int) -> list[Step]:
+    """Return a flow of what the slow book knows, in few prices."""
+    return list(islice(_plain_steps(random), length))
+
+
+def _plain_steps(random: Random) -> Iterator[Step]:
+    times = (TimeInForce.IOC, TimeInForce.FOK, *(4 * [TimeInForce.DAY]))
+    while True:
+        chance = random.random()
+        limit = random.choice([None, *range(97, 105), *range(97, 105)])
+        display = None if limit is None else random.choice([None, None, 1, 3])
+        if chance < 0.6:
+            tif = random.choice(times)
+            order = Order(0, random.random() < 0.5, limit, random.randint(1, 12), tif)
+            order.display = display
+            plain = limit is not None and tif is TimeInForce.DAY
+            order.post_only = plain and random.random() < 0.1
+            yield New(order)
+        elif chance < 0.75:
+            bid = random.randint(97, 103)
+            ask = bid + random.randint(0, 3)
+            yield Quote(bid, random.choice([0, 2, 5, 9]), ask, random.choice([0, 2, 5, 9]))
+        elif chance < 0.9:
+            yield Replace(
+                random.randrange(60), Terms(random.randint(1, 12), limit, display=display)
+            )
+        else:
+            yield Cancel(random.randrange(60))
+
+
 def _steps(random: Random, dark: bool) -> Iterator[Step]:
     yield _quote(random, dark)
     while True:

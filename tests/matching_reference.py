@@ -33,6 +33,7 @@ class Party:
     tip: int
     display: int | None
     done: int = 0
+    post_only: bool = False
 
     @property
     def hidden(self) -> bool:
@@ -50,6 +51,7 @@ class SlowBook:
     def submit(self, order: Order) -> list[Event]:
         self.events = []
         party = Party(order.order_no, order.is_buy, order.limit, order.quantity, 0, order.display)
+        party.post_only = order.post_only
         if order.limit is None and self.quote is None and not self._others(party):
             return [Rejected(order.order_no, Reason.NO_MARKET)]
         if order.post_only and self._others(party):
@@ -84,8 +86,10 @@ class SlowBook:
             if not old.hidden:
                 old.tip = min(old.tip, left, terms.display or left)
             return [Replaced(number, terms.quantity, left, True)]
+        new = Party(number, old.buys, terms.limit, left, 0, terms.display, old.done, old.post_only)
+        if new.post_only and self._others(new):
+            return [Refused(number, Reason.POST_ONLY)]
         self.line.remove(old)
-        new = Party(number, old.buys, terms.limit, left, 0, terms.display, old.done)
         self.events.append(Replaced(number, terms.quantity, left, False))
         self._enter(new, True)
         return self.events

@@ -141,6 +141,14 @@ def wait_for(log: Path, text: str) -> None:
 
 
 @pytest.fixture
+def venue(role_url: Callable[[str | None], str], tmp_path: Path) -> Iterator[Venue]:
+    venue = Venue(role_url("tsdb_venue"), tmp_path, free_port())
+    venue.start()
+    yield venue
+    venue.stop()
+
+
+@pytest.fixture
 def tls(tunnel: Tunnel, authority: Authority) -> Callable[[int], int]:
     """Return a function that puts TLS in front of a port, and gives the TLS port."""
     certificate, key = authority.issue(HOST)
@@ -252,17 +260,15 @@ def test_tls_participant_without_tls_is_refused(tls: Callable[[int], int], behin
 
 
 def test_tls_order_is_filled_through_both_tunnels(
-    role_url: Callable[[str | None], str],
     conn: psycopg.Connection,
     tmp_path: Path,
+    venue: Venue,
     tls: Callable[[int], int],
     client: Callable[..., int],
 ) -> None:
     market = Market(conn)
     market.list("IBM")
     market.batch(("IBM", ("100.00", 500, "100.02", 300)))
-    venue = Venue(role_url("tsdb_venue"), tmp_path, free_port())
-    venue.start()
     initiator = Client(tmp_path, client(tls(venue.port)), "TSDB", market.session_id)
     initiator.start()
     try:
@@ -272,4 +278,3 @@ def test_tls_order_is_filled_through_both_tunnels(
         assert initiator.message()["31"] == "100.02"
     finally:
         initiator.stop()
-        venue.stop()

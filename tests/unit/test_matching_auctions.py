@@ -296,6 +296,23 @@ def test_at_close_order_waits_through_trading_and_other_auctions() -> None:
     assert traded(book.set_phase(CLOSED), waiting) == [(101, 3)]
 
 
+def test_at_close_order_ends_with_its_auction_though_trading_goes_on() -> None:
+    book = calling(CLOSING)
+    waiting = submitted(book, order("buy", 3, 105, AT_CLOSE))
+    assert book.set_phase(CONTINUOUS) == [
+        Expired(waiting.order_no, 3, Reason.AUCTION_OVER),
+        PhaseChanged(CONTINUOUS),
+    ]
+
+
+def test_at_close_order_outlasts_a_halt_of_its_auction() -> None:
+    book = calling(CLOSING)
+    waiting = submitted(book, order("buy", 3, 105, AT_CLOSE))
+    book.set_phase(HALTED)
+    book.set_phase(CLOSING)
+    assert waiting.order_no in book.orders
+
+
 def test_at_close_order_can_be_replaced_and_cancelled() -> None:
     book = quoted()
     waiting = submitted(book, order("buy", 3, 105, AT_CLOSE))

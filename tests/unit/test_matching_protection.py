@@ -197,6 +197,8 @@ def banded(**rules: int) -> Book:
         # The last tick within the band.
         ({"static_band": 100, "tick": 40}, "buy", 10_080, True),
         ({"static_band": 100, "tick": 40}, "buy", 10_120, False),
+        ({"dynamic_band": 50, "tick": 40}, "buy", 10_040, True),
+        ({"dynamic_band": 50, "tick": 40}, "buy", 10_060, False),
     ],
 )
 def test_limit_outside_the_band_is_rejected(

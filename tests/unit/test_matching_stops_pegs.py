@@ -56,6 +56,17 @@ def test_side_of_the_quote_without_size_triggers_nothing() -> None:
     book = quoted()
     submitted(book, order("buy", 3, stop=103))
     assert book.apply_quote(Quote(101, 5, 103, 0)) == []
+    stop = order("buy", 3, stop=103)
+    assert book.submit(stop) == [Rested(stop.order_no, None, 0)]
+
+
+def test_triggered_stop_queues_behind_those_who_rest() -> None:
+    book = quoted()
+    stop, plain = order("buy", 1, 100, stop=102), order("buy", 1, 100)
+    submitted(book, stop, plain)
+    book.apply_quote(Quote(99, 5, 102, 5))
+    assert stop.rank > plain.rank
+    assert fills_of(book.submit(order("sell", 1, 100)))[0].counter_no == plain.order_no
 
 
 def test_stop_is_triggered_by_a_trade_of_the_book() -> None:
@@ -248,6 +259,7 @@ def test_peg_that_moves_loses_time_priority() -> None:
         Repriced(peg.order_no, 98),
         Rested(peg.order_no, 98, 1),
     ]
+    assert peg.rank > plain.rank
     book.apply_quote(Quote(98, 0, 101, 5))
     sell = order("sell", 1, 98)
     assert fills_of(book.submit(sell))[0].counter_no == plain.order_no

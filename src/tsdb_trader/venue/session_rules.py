@@ -105,8 +105,12 @@ class SessionLayer:
 
     def end(self, session_id: Any, reason: str) -> None:
         """Have the engine log out: it refuses a Logon until the connection is gone."""
+        session: Any = quickfix.Session.lookupSession(session_id)
+        if not session.isLoggedOn():
+            session.disconnect()
+            return
         self._ended.add(session_id.toString())
-        quickfix.Session.lookupSession(session_id).logout(reason)
+        session.logout(reason)
 
     def _check_logon(self, message: Any, session_id: Any) -> None:
         heartbeat, method = _number(message, 108), _number(message, 98)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import Clones
 from fix.conformance.wire import PROFILES, Profile, Wire
 from fix.simvenue.bench import Venue, free_port
 from tsdb_trader import embedded
+
+if TYPE_CHECKING:
+    from conftest import Clones
 
 CONFIG = """[DEFAULT]
 SenderCompID=VENUE

@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fix.conformance.wire import PROFILES, Wire
-from fix.simvenue.bench import WAIT_S, Venue, free_port
+from fix.simvenue.bench import WAIT_S, free_port, wait_for_port
 
 pytestmark = pytest.mark.slow
 TEXT = """[DEFAULT]
@@ -30,8 +30,9 @@ TargetCompID=TRADER
 @pytest.fixture
 def run(
     tmp_path: Path, database: str, role_url: Callable[[str | None], str]
-) -> Callable[[str], subprocess.Popen[str]]:
+) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     """Return a function that starts a worker with the file of the test."""
+    started: list[subprocess.Popen[str]] = []
 
     def start(worker: str) -> subprocess.Popen[str]:
         environment = {
@@ -41,15 +42,20 @@ def run(
             "TSDB_TRADER_DATABASE_URL_WORKER": role_url("tsdb_worker"),
         }
         file = str(tmp_path / "venue.cfg")
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "tsdb_trader", "worker", worker, "--config", file],
             env=os.environ | environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def test_command_hosts_the_sessions_of_the_file(
@@ -59,7 +65,7 @@ def test_command_hosts_the_sessions_of_the_file(
     file = tmp_path / "venue.cfg"
     file.write_text(TEXT.format(port=port, more="ResetOnLogon=Y"))
     process = run("venue")
-    Venue("", tmp_path, port).wait_for_port()
+    wait_for_port(port)
     wire = Wire(port, PROFILES[0], "TRADER", "EXCHANGE")
     wire.log_on()
     wire.expect_alive()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from fix.conformance.wire import PROFILES, TEXT, Profile, Wire, pairs, stamp
@@ -19,11 +21,12 @@ def profile(request: pytest.FixtureRequest) -> Profile:
 
 
 @pytest.fixture
-def wire(own_venue: Venue, profile: Profile) -> Wire:
+def wire(own_venue: Venue, profile: Profile) -> Iterator[Wire]:
     made = Wire(own_venue.port, profile, "COUNTING")
     made.log_on()
     made.expect_alive()
-    return made
+    yield made
+    made.close()
 
 
 def test_venue_that_stops_logs_out_and_goes_on_when_it_is_back(
@@ -42,7 +45,6 @@ def test_venue_that_stops_logs_out_and_goes_on_when_it_is_back(
     wire.send("2", {7: 1, 16: 0})
     wire.expect("4", {43: "Y", 122: TEXT, 123: "Y", 36: 6}, number=1)
     assert (wire.sent, wire.received) == (6, 5)
-    wire.close()
 
 
 def test_venue_that_is_killed_asks_for_the_last_message_at_most(
@@ -59,4 +61,3 @@ def test_venue_that_is_killed_asks_for_the_last_message_at_most(
         wire.send("4", {34: 2, 43: "Y", 122: stamp(), 123: "Y", 36: 4})
     assert answer["112"] == "back"
     assert int(answer["34"]) in (4, 5)
-    wire.close()

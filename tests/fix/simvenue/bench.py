@@ -154,16 +154,11 @@ class Venue:
             stderr=log,
         )
         log.close()
-        self.wait_for_port()
-
-    def wait_for_port(self) -> None:
-        deadline = time.monotonic() + self.patience_s
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.02)
+        try:
+            wait_for_port(self.port, self.patience_s)
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         assert self.process is not None
@@ -367,3 +362,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, patience_s: float = WAIT_S) -> None:
+    deadline = time.monotonic() + patience_s
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline, f"nobody listens on port {port}"
+        time.sleep(0.02)
