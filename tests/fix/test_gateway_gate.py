@@ -141,3 +141,57 @@ def test_report_counts_as_an_answer_only_when_it_is_one(
     gate.connected()
     asked(gate)
     assert (gate.matches(report, duplicate) is not None) == counts
+
+
+def test_gate_in_bulk_asks_once_for_all_and_then_for_what_is_left(gate: Gate) -> None:
+    gate.load(gate.generation, [question(1), question(2)], in_bulk=True)
+    assert gate.next_bulk() is None
+    gate.connected()
+    generation = gate.next_bulk()
+    assert generation == gate.generation
+    assert gate.next_bulk() is None
+    assert gate.next_ask() is None
+    gate.settled(1)
+    gate.settled(None)
+    assert not gate.is_open
+    assert gate.open_questions == 1
+    assert not gate.end_bulk(generation)
+    left = asked(gate)
+    assert left.question.order_id == 2
+    assert gate.answered(left.request_id)
+    assert gate.is_open
+
+
+def test_gate_in_bulk_opens_when_nothing_is_left(gate: Gate) -> None:
+    gate.load(gate.generation, [], in_bulk=True)
+    gate.connected()
+    generation = gate.next_bulk()
+    assert generation is not None
+    assert not gate.is_open
+    assert gate.end_bulk(generation)
+    assert gate.is_open
+
+
+def test_end_of_a_list_from_before_a_lost_connection_does_not_count(gate: Gate) -> None:
+    gate.load(gate.generation, [question(1)], in_bulk=True)
+    gate.connected()
+    before = gate.next_bulk()
+    assert before is not None
+    gate.disconnected()
+    gate.load(gate.generation, [question(1)], in_bulk=True)
+    gate.connected()
+    assert not gate.end_bulk(before)
+    assert gate.next_bulk() is not None
+    assert not gate.end_bulk(before)
+    assert gate.next_ask() is None
+
+
+def test_gate_in_doubt_is_shut_until_a_new_list_is_settled(gate: Gate) -> None:
+    gate.load(gate.generation, [])
+    gate.connected()
+    assert gate.is_open
+    gate.doubt()
+    assert not gate.is_open
+    assert gate.needs_list()
+    gate.load(gate.generation, [])
+    assert gate.is_open
