@@ -20,7 +20,8 @@ drop function if exists risk._evaluate(risk.order_request, timestamptz, risk.ord
 
 -- Orders -------------------------------------------------------------------------------------------
 
--- What is left of an order: nothing once it is over.
+-- What is left of an order: nothing once it is over. The generated column of oms.orders says the same
+-- without the function, whose text the server would read anew at every update.
 create function oms._leaves(p_status text, p_quantity numeric, p_cumulative numeric)
 returns numeric
 language sql
@@ -33,18 +34,29 @@ comment on function oms._leaves(text, numeric, numeric) is 'Quantity of an order
 
 drop index oms.orders_working_idx, oms.orders_working_pair_idx;
 alter table oms.orders
+    drop constraint orders_origin_check,
+    drop constraint orders_side_check,
+    drop constraint orders_quantity_check,
     drop constraint orders_order_type_check,
+    drop constraint orders_limit_price_check,
+    drop constraint orders_stop_price_check,
     drop constraint orders_time_in_force_check,
+    drop constraint orders_cumulative_quantity_check,
+    drop constraint orders_leaves_quantity_check,
     drop constraint orders_check,
+    drop constraint orders_check1,
+    drop constraint orders_check2,
+    drop constraint orders_check3,
+    drop constraint orders_check4,
     drop constraint orders_check5,
     drop column leaves_quantity,
     alter column venue_id drop not null,
     add column expire_at timestamptz,
-    add column peg_reference text check (peg_reference in ('primary', 'midpoint', 'market')),
-    add column peg_offset numeric check (peg_offset > '-infinity' and peg_offset < 'infinity'),
+    add column peg_reference text,
+    add column peg_offset numeric,
     add column post_only boolean not null default false,
-    add column display_quantity numeric check (display_quantity > 0 and display_quantity < 'infinity'),
-    add column min_quantity numeric check (min_quantity > 0 and min_quantity < 'infinity'),
+    add column display_quantity numeric,
+    add column min_quantity numeric,
     add column reduce_only boolean not null default false,
     add column trader text,
     add column client_ref text,
@@ -62,34 +74,58 @@ alter table oms.orders
     add column awaits_venue boolean not null generated always as (not is_parent and status in (
         'pending_new', 'pending_replace', 'pending_cancel', 'unknown')) stored,
     add column leaves_quantity numeric not null generated always as (
-        oms._leaves(status, quantity, cumulative_quantity)) stored,
-    add column exposed_quantity numeric not null generated always as (
-        case when status = 'held' then 0
-             else oms._leaves(status, greatest(quantity, pending_quantity), cumulative_quantity) end) stored,
-    add constraint orders_order_type_check
-        check (order_type in ('market', 'limit', 'stop', 'stop_limit', 'pegged')),
-    add constraint orders_time_in_force_check
-        check (time_in_force in ('day', 'gtc', 'gtd', 'ioc', 'fok', 'at_open', 'at_close')),
-    add constraint orders_terms_check check (
-        case order_type
-            when 'market' then num_nonnulls(limit_price, stop_price, peg_reference) = 0
-            when 'limit' then limit_price is not null and num_nonnulls(stop_price, peg_reference) = 0
-            when 'stop' then stop_price is not null and num_nonnulls(limit_price, peg_reference) = 0
-            when 'stop_limit' then limit_price is not null and stop_price is not null and peg_reference is null
-            else peg_reference is not null and stop_price is null end),
-    add constraint orders_expire_at_check check ((time_in_force = 'gtd') = (expire_at is not null)),
-    add constraint orders_cl_ord_id_check
-        check (is_parent or status in ('held', 'denied', 'cancelled') or cl_ord_id is not null),
-    add constraint orders_destination_check check (is_parent = (venue_id is null));
--- Everything that can still trade: small whatever the history, read by every risk check.
+        case when status in ('filled', 'cancelled', 'rejected', 'expired', 'denied') then 0
+             else greatest(quantity - cumulative_quantity, 0) end) stored;
+
+-- What constraints would say, in a trigger: the server reads and plans every CHECK of a table anew in
+-- every statement, and the update of a status, which can break none of these, would pay for all.
+create function oms._check_order() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if (new.side in ('buy', 'sell', 'sell_short')
+        and new.quantity > 0 and new.quantity < 'infinity'
+        and coalesce(new.limit_price > 0 and new.limit_price < 'infinity', true)
+        and coalesce(new.stop_price > 0 and new.stop_price < 'infinity', true)
+        and coalesce(new.display_quantity > 0 and new.display_quantity < 'infinity', true)
+        and coalesce(new.min_quantity > 0 and new.min_quantity < 'infinity', true)
+        and coalesce(new.peg_offset > '-infinity' and new.peg_offset < 'infinity', true)
+        and case new.order_type
+            when 'market' then num_nonnulls(new.limit_price, new.stop_price, new.peg_reference) = 0
+            when 'limit' then new.limit_price is not null and num_nonnulls(new.stop_price, new.peg_reference) = 0
+            when 'stop' then new.stop_price is not null and num_nonnulls(new.limit_price, new.peg_reference) = 0
+            when 'stop_limit' then num_nulls(new.limit_price, new.stop_price) = 0 and new.peg_reference is null
+            when 'pegged' then new.peg_reference in ('primary', 'midpoint', 'market') and new.stop_price is null
+            end
+        and new.time_in_force in ('day', 'gtc', 'gtd', 'ioc', 'fok', 'at_open', 'at_close')
+        and (new.time_in_force = 'gtd') = (new.expire_at is not null)
+        and new.origin in ('signal', 'parent', 'plan', 'operator')
+        and (new.origin = 'signal') = (num_nulls(new.signal_id, new.signal_as_of, new.signal_leg) = 0)
+        and (new.origin = 'parent') = (new.parent_order_id is not null)
+        and (new.origin = 'plan') = (new.plan_id is not null)
+        and (new.origin = 'operator') = (new.operator is not null)
+        and new.is_parent = (new.venue_id is null)
+        and (new.is_parent or new.status in ('held', 'denied', 'cancelled') or new.cl_ord_id is not null)
+        ) is not true then
+        raise exception 'order % contradicts itself', new.order_id
+            using errcode = 'check_violation', schema = 'oms', table = 'orders', constraint = 'check_order';
+    end if;
+    return new;
+end
+$$;
+create trigger check_order before insert or update of side, quantity, limit_price, stop_price, display_quantity,
+    min_quantity, peg_reference, peg_offset, order_type, time_in_force, expire_at, origin, signal_id, signal_as_of,
+    signal_leg, parent_order_id, plan_id, operator, is_parent, venue_id, cl_ord_id
+    on oms.orders for each row execute function oms._check_order();
+-- Everything that can still trade: small whatever the history, read by every risk check. No index
+-- mentions what changes with every event, so that most updates of an order touch none.
 create index orders_working_idx on oms.orders (session_id, account, instrument_id) where is_live;
 create index orders_working_pair_idx on oms.orders (session_id, pair_id)
     where is_live and pair_id is not null;
-create index orders_awaiting_idx on oms.orders (venue_id, order_id) where awaits_venue;
 create index orders_parent_idx on oms.orders (parent_order_id) where parent_order_id is not null;
 create index orders_trigger_idx on oms.orders (trigger_order_id) where trigger_order_id is not null;
 create index orders_oco_idx on oms.orders (oco_group_id) where oco_group_id is not null;
-create index orders_venue_order_idx on oms.orders (venue_id, venue_order_id) where venue_order_id is not null;
 create index orders_client_ref_idx on oms.orders (account, client_ref) where client_ref is not null;
 comment on column oms.orders.cl_ord_id is
     'The ClOrdID under which the venue has it: of the last action it accepted, or of the first.';
@@ -117,8 +153,6 @@ comment on column oms.orders.chain_hash is 'Hash of its last event.';
 comment on column oms.orders.is_live is 'It can still trade.';
 comment on column oms.orders.awaits_venue is 'The venue owes an answer about it.';
 comment on column oms.orders.leaves_quantity is 'What is not filled yet, 0 once it is over.';
-comment on column oms.orders.exposed_quantity is
-    'What may still fill, an unanswered replace included: what limits count.';
 
 -- Actions ------------------------------------------------------------------------------------------
 
@@ -224,12 +258,38 @@ comment on table oms.venue_statements is
 
 -- The log ------------------------------------------------------------------------------------------
 
-alter table oms.order_events
-    add column order_quantity numeric,
-    add column prev_hash bytea,
-    add column hash bytea,
-    add column xact_id xid8 not null default pg_current_xact_id();
+-- Made anew, and filled when it has its own owner: the chunks there are cannot be given to it.
+drop view if exists ops.latency;
+delete from ops.schema_files where path = 'ops/views/latency.sql';
+create temporary table _former_events on commit drop as select * from oms.order_events;
+drop table oms.order_events;
+create table oms.order_events (
+    recorded_at timestamptz not null default clock_timestamp(),
+    event_id bigint generated always as identity,
+    order_id bigint not null,
+    event_no integer not null,
+    kind text not null,
+    from_status text,
+    to_status text not null,
+    as_of timestamptz not null,
+    order_quantity numeric not null,
+    cumulative_quantity numeric not null,
+    leaves_quantity numeric not null,
+    average_price numeric,
+    execution_id bigint,
+    message_id bigint,
+    detail jsonb not null default '{}',
+    prev_hash bytea not null,
+    hash bytea not null,
+    xact_id xid8 not null default pg_current_xact_id()
+);
+select public.create_hypertable('oms.order_events', public.by_range('recorded_at', interval '30 days'),
+                                create_default_indexes => false);
+create index on oms.order_events (order_id, event_no);
 create index on oms.order_events (xact_id);
+create trigger refuse_change before update or delete on oms.order_events
+    for each row execute function oms._refuse_change();
+comment on table oms.order_events is 'Append-only history of every order; folding it gives oms.orders.';
 comment on column oms.order_events.order_quantity is 'The order''s quantity after the event.';
 comment on column oms.order_events.prev_hash is 'Hash of the order''s event before, empty for the first.';
 comment on column oms.order_events.hash is 'SHA-256 over prev_hash and the event: see oms._event_hash.';
@@ -258,49 +318,20 @@ comment on table oms.sealed_heads is 'The last event of each order that had move
 -- SHA-256 over the hash before and the event, in a form that no setting of the server changes.
 create function oms._event_hash(p_prev_hash bytea, p_event oms.order_events)
 returns bytea
-language sql
+-- plpgsql, because a function in language sql is planned again at every call.
+language plpgsql
 immutable
 as $$
-    select sha256(p_prev_hash || convert_to(jsonb_build_array(
-        (p_event).order_id, (p_event).event_no, (p_event).kind, (p_event).from_status, (p_event).to_status,
-        extract(epoch from (p_event).as_of)::text, extract(epoch from (p_event).recorded_at)::text,
-        (p_event).order_quantity::text, (p_event).cumulative_quantity::text,
-        (p_event).leaves_quantity::text, (p_event).average_price::text,
-        (p_event).execution_id, (p_event).message_id, (p_event).detail)::text, 'UTF8'))
-$$;
-comment on function oms._event_hash(bytea, oms.order_events) is 'The hash of an event in its order''s chain.';
-
--- Events from before get their place in a chain.
-drop trigger refuse_change on oms.order_events;
-do $$
-declare
-    v_event oms.order_events;
-    v_prev bytea;
-    v_order bigint;
 begin
-    for v_event in
-        select e.* from oms.order_events e order by e.order_id, e.event_no
-    loop
-        if v_order is distinct from v_event.order_id then
-            v_prev := '';
-            v_order := v_event.order_id;
-        end if;
-        select o.quantity into v_event.order_quantity from oms.orders o where o.order_id = v_order;
-        v_event.hash := oms._event_hash(v_prev, v_event);
-        update oms.order_events e
-        set order_quantity = v_event.order_quantity, prev_hash = v_prev, hash = v_event.hash
-        where e.recorded_at = v_event.recorded_at and e.event_id = v_event.event_id;
-        v_prev := v_event.hash;
-        update oms.orders set chain_hash = v_prev where order_id = v_order;
-    end loop;
+    return pg_catalog.sha256(p_prev_hash || pg_catalog.convert_to(pg_catalog.jsonb_build_array(
+        p_event.order_id, p_event.event_no, p_event.kind, p_event.from_status, p_event.to_status,
+        extract(epoch from p_event.as_of)::text, extract(epoch from p_event.recorded_at)::text,
+        p_event.order_quantity::text, p_event.cumulative_quantity::text,
+        p_event.leaves_quantity::text, p_event.average_price::text,
+        p_event.execution_id, p_event.message_id, p_event.detail)::text, 'UTF8'));
 end
 $$;
-create trigger refuse_change before update or delete on oms.order_events
-    for each row execute function oms._refuse_change();
-alter table oms.order_events
-    alter column order_quantity set not null,
-    alter column prev_hash set not null,
-    alter column hash set not null;
+comment on function oms._event_hash(bytea, oms.order_events) is 'The hash of an event in its order''s chain.';
 
 -- Risk ---------------------------------------------------------------------------------------------
 
@@ -402,6 +433,10 @@ declare
     v_version constant integer := current_setting('server_version_num')::integer;
 begin
     if not exists (select from pg_catalog.pg_roles where rolname = 'tsdb_log') then
+        if not (select rolsuper or rolcreaterole from pg_catalog.pg_roles where rolname = current_user) then
+            raise exception 'role tsdb_log, which owns the order log, is missing and % may not create it: run `tsdb-trader db prepare`', current_user
+                using errcode = 'TT001';
+        end if;
         create role tsdb_log nologin;
     end if;
     if not (select rolsuper from pg_catalog.pg_roles where rolname = current_user)
@@ -419,6 +454,35 @@ alter schema oms owner to tsdb_log;
 """
 
 
+# Events from before get their place in a chain.
+CHAIN = """
+do $$
+declare
+    v_event oms.order_events;
+    v_hash bytea := '';
+begin
+    for v_event in
+        select f.recorded_at, f.event_id, f.order_id, f.event_no, f.kind, f.from_status, f.to_status, f.as_of,
+            o.quantity, f.cumulative_quantity, f.leaves_quantity, f.average_price, f.execution_id, f.message_id,
+            f.detail, null, null, pg_current_xact_id()
+        from _former_events f join oms.orders o using (order_id)
+        order by f.order_id, f.event_no
+    loop
+        v_event.prev_hash := case when v_event.event_no = 1 then '' else v_hash end;
+        v_event.hash := oms._event_hash(v_event.prev_hash, v_event);
+        v_hash := v_event.hash;
+        insert into oms.order_events overriding system value select v_event.*;
+        update oms.orders set chain_hash = v_hash where order_id = v_event.order_id;
+    end loop;
+end
+$$;
+set local role tsdb_log;
+select setval(pg_get_serial_sequence('oms.order_events', 'event_id'),
+    (select coalesce(max(event_id), 0) + 1 from oms.order_events), false);
+reset role;
+"""
+
+
 def upgrade() -> None:
     connection = op.get_bind().connection.driver_connection
     connection.execute(SQL)
@@ -428,3 +492,4 @@ def upgrade() -> None:
         f"set local role tsdb_log; grant usage, create on schema oms to {owner}; "
         f"grant select, insert on oms.order_events to {owner}; reset role"
     )
+    connection.execute(CHAIN)

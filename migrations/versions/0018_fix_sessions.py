@@ -9,7 +9,8 @@ down_revision = "0017"
 branch_labels = None
 depends_on = None
 
-SQL = """
+SQL = (
+    """
 create table oms.fix_sessions (
     fix_session text primary key check (fix_session ~ '^[A-Za-z0-9_.-]{1,48}$'),
     venue_id integer not null references ref.venues,
@@ -76,7 +77,9 @@ create index order_actions_cancels_idx on oms.order_actions (venue_id, action_id
 
 insert into oms.order_transitions (from_status, to_status, why) values
     ('pending_cancel', 'pending_new', 'our cancel could not be sent, the order is not acknowledged yet');
-"""""
+"""
+    ""
+)
 
 
 def upgrade() -> None:

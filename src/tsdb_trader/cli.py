@@ -46,6 +46,8 @@ _COMMANDS = {
     "parity": _entry("calibrate", "parity", "Compare a session's signals with recomputed ones."),
     "news": _entry("news", "app", "Scores and symbols of stored headlines."),
     "ref": _entry("reference", "app", "Reference data: calendars, symbols, corporate actions."),
+    "order": _entry("order", "app", "Look at orders, cancel, replace and settle them."),
+    "breaks": _entry("breaks", "app", "Differences between the books of others and ours."),
     "session": _entry("session", "app", "Open, close and list sessions."),
     "feed": _entry("feed", "app", "Add, start and stop streams of market data."),
     "fix": _entry("fix", "app", "List, add and change FIX sessions of the gateway."),

@@ -112,7 +112,8 @@ class Hall:
 
     def __init__(self, conn: psycopg.Connection, url: str, home: Path, tape: Market) -> None:
         self.conn, self.tape = conn, tape
-        self.venue = Venue(url, home, free_port(), sessions=SESSIONS, venues=("SIM",))
+        self.venue = Venue(url, home, free_port(), sessions=home / "sessions.cfg")
+        (home / "sessions.cfg").write_text(SESSIONS.format(port=self.venue.port))
         self._clients: list[Client] = []
 
     def configure(self, venue: str = "SIM", **settings: object) -> None:

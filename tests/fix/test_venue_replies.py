@@ -227,13 +227,13 @@ def test_venue_drop_copy_gets_every_execution_report_and_takes_no_orders(
 ) -> None:
     client, drop = two
     order = client.order("1", 400, "100.02")
-    client.ask(order)
+    client.send(t35="H", t11=order, t55="IBM", t54="1")
     client.cancel(order)
-    reports = [client.message() for _ in range(3)]
+    reports = [client.message() for _ in range(4)]
+    assert [r["150"] for r in reports] == ["0", "F", "I", "4"]
     copies = [drop.message() for _ in range(3)]
-    assert [c["17"] for c in copies if c.get("797") == "Y"] == [
-        r["17"] for r in reports if r["150"] != "I"
-    ] or len(copies) == 3
+    assert {c["797"] for c in copies} == {"Y"}
+    assert [c["17"] for c in copies] == [r["17"] for r in reports if r["150"] != "I"]
     drop.order("1", 1)
     assert (drop.message()["380"]) == "6"
     count = hall.conn.execute("select count(*) from venue.executions").fetchone()

@@ -220,8 +220,9 @@ def test_versioned_migrations_read_no_sql_files():
 def test_orphan_check_is_empty_and_finds_a_missing_parent(conn):
     assert conn.execute("select * from ops.check_orphans()").fetchall() == []
     conn.execute(
-        "insert into oms.order_events (order_id, event_no, kind, to_status, as_of, "
-        "cumulative_quantity, leaves_quantity) values (77, 1, 'x', 'new', now(), 0, 0)"
+        "insert into oms.order_events (order_id, event_no, kind, to_status, as_of, order_quantity, "
+        "cumulative_quantity, leaves_quantity, prev_hash, hash) "
+        "values (77, 1, 'x', 'new', now(), 0, 0, 0, '', '')"
     )
     assert conn.execute("select * from ops.check_orphans()").fetchall() == [
         ("order_events without order", 1)

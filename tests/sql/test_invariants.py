@@ -22,12 +22,13 @@ def session_id(conn: psycopg.Connection) -> uuid.UUID:
     venue = factories.Venue(conn, order_id)
     venue.fill(100)
     conn.execute(
-        """insert into venue._orders (venue, order_no, participant, fix_session, cl_ord_id, session_id,
+        """insert into venue._orders (venue, order_no, participant, fix_session, cl_ord_id,
+            root_cl_ord_id, session_id,
             symbol, side, quantity, order_type, time_in_force, status, cumulative_quantity, notional,
             rank, as_of)
-        values ('SIM', 1, 'TSDB', 'x', %s, %s, 'IBM', 'buy', 100, 'limit', 'day', 'filled', 100, 10000,
+        values ('SIM', 1, 'TSDB', 'x', %s, %s, %s, 'IBM', 'buy', 100, 'limit', 'day', 'filled', 100, 10000,
             1, %s)""",
-        (venue.cl_ord_id, session, factories.AS_OF),
+        (venue.cl_ord_id, venue.cl_ord_id, session, factories.AS_OF),
     )
     conn.execute(
         """insert into venue._reports (venue, report_no, participant, fix_session, msg_type, exec_id,

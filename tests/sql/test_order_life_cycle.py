@@ -64,7 +64,7 @@ class Case:
 
     def replace(self, **changes: str) -> str:
         """Ask for a replace and return its ClOrdID."""
-        status, reasons = self.ask("replace_order", Jsonb(changes))
+        _, reasons = self.ask("replace_order", Jsonb(changes))
         assert reasons == []
         return self.last_action("replace")
 
@@ -228,6 +228,13 @@ def test_restatement_of_quantity_and_price_is_taken_over(case):
     )
     assert case.state == ("new", 0, 60, None)
     assert case.conn.execute("select limit_price from oms.orders").fetchone() == (Decimal("99.5"),)
+
+
+def test_restatement_of_an_order_that_is_over_is_a_break(case):
+    case.venue.fill(100)
+    case.venue.report("restated", ord_status="partially_filled", order_qty="150")
+    assert case.state == ("filled", 100, 0, "100")
+    assert case.breaks() == ["terms"]
 
 
 # Cancels ------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"workers"}),
     frozenset({"backtest", "fix", "refdata", "research", "venue"}),
     frozenset({"feeds"}),
-    frozenset({"rollups"}),
+    frozenset({"clearing", "rollups", "seals"}),
     frozenset({"api"}),
     frozenset({"schema"}),
     frozenset({"db"}),

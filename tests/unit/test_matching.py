@@ -145,6 +145,16 @@ def test_same_price_older_order_goes_before_quote_and_younger_after() -> None:
     assert counters == [older.order_no, None, younger.order_no]
 
 
+def test_quote_that_changes_its_size_alone_keeps_its_place() -> None:
+    book = quoted()
+    book.submit(order("buy", 5, 101))
+    younger = order("sell", 2, 101)
+    book.submit(younger)
+    book.apply_quote(Quote(99, 5, 101, 6))
+    counters = [fill.counter_no for fill in fills_of(book.submit(order("buy", 7, 101)))]
+    assert counters == [None, younger.order_no]
+
+
 def test_waiting_market_orders_of_both_sides_meet_at_the_quote() -> None:
     book = quoted(ask_size=0)
     buy = order("buy", 4)

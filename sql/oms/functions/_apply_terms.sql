@@ -12,6 +12,12 @@ declare
     v_limit numeric := p_report->>'price';
     v_stop numeric := p_report->>'stop_px';
 begin
+    if not p_order.is_live then
+        -- Over here, with other terms there: a person has to look.
+        perform oms._note_break('terms', p_order, p_order.venue_id, jsonb_build_object('status', p_order.status,
+            'quantity', p_order.quantity::text), p_report, coalesce(p_report->>'cl_ord_id', ''));
+        return '{}';
+    end if;
     if p_report->>'exec_type' = 'replaced' then
         update oms.order_actions a set status = 'accepted'
         where a.order_id = p_order.order_id and a.kind = 'replace' and a.cl_ord_id = p_report->>'cl_ord_id'

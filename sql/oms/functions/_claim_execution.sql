@@ -11,9 +11,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_exec_id constant text := p_report->>'exec_id';
-    v_digest constant text := md5(concat_ws('|', p_report->>'exec_type', p_report->>'cl_ord_id',
+    -- What happened to which order, not how it stands after: that may be told differently again.
+    v_digest constant text := md5(concat_ws('|', p_report->>'exec_type', p_order.order_id,
         p_report->>'side', p_report->>'symbol', trim_scale((p_report->>'last_qty')::numeric),
-        trim_scale((p_report->>'last_px')::numeric), trim_scale((p_report->>'cum_qty')::numeric)));
+        trim_scale((p_report->>'last_px')::numeric)));
     v_known text;
 begin
     if v_exec_id is null then

@@ -29,8 +29,8 @@ begin
             and o.is_live and o.reduce_only
         order by o.order_id for update
     loop
-        if (v_order.side = 'buy') = (v_position < 0) and v_order.exposed_quantity <= v_room then
-            v_room := v_room - v_order.exposed_quantity;
+        if (v_order.side = 'buy') = (v_position < 0) and oms._exposed(v_order) <= v_room then
+            v_room := v_room - oms._exposed(v_order);
         else
             perform oms._cancel(v_order, null, p_as_of);
         end if;

@@ -31,7 +31,7 @@ begin
         order by n.order_id, n.event_no desc) e
     where not exists (
         select from oms.sealed_heads h
-        where h.order_id = e.order_id and h.event_no = e.event_no and h.seal_no = v_last.seal_no);
+        where h.order_id = e.order_id and h.event_no = e.event_no);
     get diagnostics v_seal.heads = row_count;
     if v_seal.heads = 0 then
         delete from oms.seals where seal_no = v_seal.seal_no;

@@ -60,7 +60,7 @@ begin
             coalesce(sum(o.quantity) filter (where o.strategy_id = p_order.strategy_id), 0) as strategy_working,
             coalesce(sum(o.quantity) filter (where o.reduce_only), 0) as reducing
         from (
-            select exposed_quantity as quantity, strategy_id, side, reduce_only from oms.orders
+            select oms._exposed(o) as quantity, strategy_id, side, reduce_only from oms.orders o
             where session_id = p_order.session_id and account = p_order.account
                 and instrument_id = p_order.instrument_id and is_live and parent_order_id is null
                 and order_id is distinct from p_current.order_id

@@ -17,7 +17,7 @@ begin
         return;
     end if;
     select * into v_parent from oms.orders o where o.order_id = p_order.parent_order_id;
-    select v_parent.leaves_quantity - coalesce(sum(c.exposed_quantity), 0) into remaining
+    select v_parent.leaves_quantity - coalesce(sum(oms._exposed(c)), 0) into remaining
     from oms.orders c
     where c.parent_order_id = v_parent.order_id and c.is_live and c.order_id is distinct from p_current.order_id;
     problem := case

@@ -40,6 +40,9 @@ begin
         on conflict (venue, order_no) do update set
             cl_ord_id = excluded.cl_ord_id,
             cancel_cl_ord_id = excluded.cancel_cl_ord_id,
+            session_id = excluded.session_id,
+            instrument_id = excluded.instrument_id,
+            as_of = excluded.as_of,
             quantity = excluded.quantity,
             limit_price = excluded.limit_price,
             stop_price = excluded.stop_price,

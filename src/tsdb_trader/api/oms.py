@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -130,3 +131,66 @@ def find_unarchived(
         "select oms.find_unarchived(%s, %s, %s)", (fix_session, direction, Jsonb(keys))
     ).fetchall()
     return {int(row[0]) for row in rows}
+
+
+@dataclass(frozen=True)
+class OrderView:
+    """An order as people look at it."""
+
+    order_id: int
+    status: str
+    account: str
+    strategy: str
+    symbol: str
+    venue: str | None
+    side: str
+    quantity: Decimal
+    order_type: str
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    time_in_force: str
+    cumulative_quantity: Decimal
+    leaves_quantity: Decimal
+    average_price: Decimal | None
+    cl_ord_id: str | None
+    client_ref: str | None
+    reasons: list[str]
+    recorded_at: datetime
+
+
+def replace_order(
+    conn: Connection, order_id: int, changes: dict[str, Any], request_id: UUID, as_of: datetime
+) -> Submitted:
+    """Ask the venue to change an order. Keys and errors: ``oms.replace_order``."""
+    cur = conn.cursor(row_factory=class_row(Submitted))
+    row = cur.execute(
+        "select * from oms.replace_order(%s, %s, %s, %s)",
+        (order_id, Jsonb(changes), request_id, as_of),
+    ).fetchone()
+    assert row is not None  # noqa: S101 - the function raises for an unknown order
+    return row
+
+
+def cancel_all(
+    conn: Connection, scope: dict[str, Any], request_id: UUID, as_of: datetime
+) -> list[Submitted]:
+    """Cancel every live or held order of a scope; ``{}`` is everything."""
+    cur = conn.cursor(row_factory=class_row(Submitted))
+    return cur.execute(
+        "select * from oms.cancel_all(%s, %s, %s)", (Jsonb(scope), request_id, as_of)
+    ).fetchall()
+
+
+def list_orders(conn: Connection, *, live: bool = True, limit: int = 100) -> list[OrderView]:
+    """Return the orders that can still trade, or the latest of all, newest first."""
+    cur = conn.cursor(row_factory=class_row(OrderView))
+    return cur.execute(
+        "select o.order_id, o.status, o.account, s.strategy, i.symbol, v.venue, o.side, "
+        "o.quantity, o.order_type, o.limit_price, o.stop_price, o.time_in_force, "
+        "o.cumulative_quantity, o.leaves_quantity, o.average_price, o.cl_ord_id, o.client_ref, "
+        "o.reasons, o.recorded_at "
+        "from oms.orders o join signal.strategies s using (strategy_id) "
+        "join ref.instruments i using (instrument_id) left join ref.venues v using (venue_id) "
+        "where o.is_live or o.status = 'held' or not %s order by o.order_id desc limit %s",
+        (live, limit),
+    ).fetchall()

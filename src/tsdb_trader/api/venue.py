@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
-from tsdb_trader.db import Connection, translated
+from tsdb_trader.db import Connection
 
 _ZERO = Decimal(0)
 
@@ -207,7 +207,7 @@ _ORDER = """
         o.cumulative_quantity, o.notional, o.rank, o.reason, o.book, o.as_of
     from venue._orders o
 """
-_SETTINGS = """
+SETTINGS = """
     select venue, matching, self_trade, static_band, dynamic_band, minimum_share, top_order,
         opening_auction, opens_at, closing_auction, closes_at, throttle_messages, throttle_mode,
         cancel_on_disconnect, latency_ms, pending_ms, maker_fee, taker_fee
@@ -228,13 +228,7 @@ _EXECUTION = """
 def read_settings(conn: Connection, venue: str) -> VenueSettings | None:
     """Return how a venue works, None if there is none of that name."""
     cur = conn.cursor(row_factory=class_row(VenueSettings))
-    return cur.execute(f"{_SETTINGS} where venue = %s", (venue,)).fetchone()
-
-
-def all_settings(conn: Connection) -> list[VenueSettings]:
-    """Return how each venue works."""
-    cur = conn.cursor(row_factory=class_row(VenueSettings))
-    return cur.execute(f"{_SETTINGS} order by venue").fetchall()
+    return cur.execute(f"{SETTINGS} where venue = %s", (venue,)).fetchone()
 
 
 def list_venues(conn: Connection) -> list[str]:
@@ -254,50 +248,6 @@ def read_participants(conn: Connection, venue: str) -> list[Participant]:
         "cancel_on_disconnect from venue._participants where venue = %s",
         (venue,),
     ).fetchall()
-
-
-def configure(conn: Connection, venue: str, settings: dict[str, Any]) -> None:
-    """Change settings of a venue, which its process reads when it starts."""
-    with translated():
-        conn.execute("select venue.configure(%s, %s)", (venue, Jsonb(settings)))
-
-
-def set_participant(
-    conn: Connection, venue: str, participant: str, settings: dict[str, Any]
-) -> None:
-    """Say what a venue knows of a participant."""
-    with translated():
-        conn.execute(
-            "select venue.set_participant(%s, %s, %s)", (venue, participant, Jsonb(settings))
-        )
-
-
-def send_command(conn: Connection, venue: str, kind: str, parameters: dict[str, Any]) -> int:
-    """Ask something of a venue; return the number of the command."""
-    cur = conn.cursor(row_factory=scalar_row)
-    with translated():
-        row = cur.execute(
-            "select venue.send_command(%s, %s, %s)", (venue, kind, Jsonb(parameters))
-        ).fetchone()
-    return cast("int", row)
-
-
-def command_result(conn: Connection, command_no: int) -> str | None:
-    """Return what came of a command, None while it waits."""
-    cur = conn.cursor(row_factory=scalar_row)
-    return cur.execute(
-        "select result from venue.commands where command_no = %s", (command_no,)
-    ).fetchone()
-
-
-def inject_fault(conn: Connection, venue: str, kind: str, parameters: dict[str, Any]) -> int:
-    """Arm a fault of a venue; return its number."""
-    cur = conn.cursor(row_factory=scalar_row)
-    with translated():
-        row = cur.execute(
-            "select venue.inject_fault(%s, %s, %s)", (venue, kind, Jsonb(parameters))
-        ).fetchone()
-    return cast("int", row)
 
 
 def read_inbox(conn: Connection, venue: str) -> tuple[list[Command], list[Fault]]:

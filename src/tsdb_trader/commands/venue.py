@@ -23,7 +23,7 @@ _POLL_S = 0.05
 def list_venues() -> None:
     """Show the simulated venues and how they work."""
     from tsdb_trader import db
-    from tsdb_trader.api import venue as api
+    from tsdb_trader.api import venue_operators as api
 
     with db.connect(application_name="tsdb-trader venue", autocommit=True) as conn:
         for settings in api.all_settings(conn):
@@ -48,7 +48,7 @@ def fault(
 ) -> None:
     """Let a venue misbehave once, at the next occasion; prints the fault's number."""
     from tsdb_trader import db
-    from tsdb_trader.api import venue as api
+    from tsdb_trader.api import venue_operators as api
 
     parameters = _parameters(values) | ({"participant": participant} if participant else {})
     with db.connect(application_name="tsdb-trader venue", autocommit=True) as conn:
@@ -115,7 +115,7 @@ def order(
 def configure(venue: Venue, values: Set = None) -> None:
     """Change settings of a venue, which its process reads when it starts."""
     from tsdb_trader import db
-    from tsdb_trader.api import venue as api
+    from tsdb_trader.api import venue_operators as api
 
     with db.connect(application_name="tsdb-trader venue", autocommit=True) as conn:
         api.configure(conn, venue, _parameters(values))
@@ -141,7 +141,7 @@ def participant(
 ) -> None:
     """Say what a venue knows of a participant; read when the venue's process starts."""
     from tsdb_trader import db
-    from tsdb_trader.api import venue as api
+    from tsdb_trader.api import venue_operators as api
     from tsdb_trader.venue.passwords import hash_password
 
     settings: dict[str, Any] = {
@@ -160,7 +160,7 @@ def participant(
 def _send(venue: str, kind: str, parameters: dict[str, str]) -> None:
     """Ask a venue, and print what came of it if it answers soon."""
     from tsdb_trader import db
-    from tsdb_trader.api import venue as api
+    from tsdb_trader.api import venue_operators as api
     from tsdb_trader.errors import InputError
 
     given = {name: value for name, value in parameters.items() if value}

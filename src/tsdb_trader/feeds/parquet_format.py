@@ -87,9 +87,10 @@ class ParquetFormat:
 def _schema(name: str, content: BinaryIO, mapping: Mapping) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(content, pre_buffer=False)
-    except (pa.ArrowException, OSError) as error:
+        schema = file.schema_arrow
+    # UnicodeDecodeError: the name of a column is not text.
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{name}: no Parquet file, or a damaged one ({error})") from None
-    schema = file.schema_arrow
     column_places(name, schema.names, mapping.columns)
     for column in mapping.columns:
         kind = schema.field(column).type

@@ -129,10 +129,6 @@ class Callbacks(quickfix.Application):  # type: ignore[misc]
 
     @fatal
     def toAdmin(self, message: Any, session_id: Any) -> None:
-        self._layer.to_admin(message, session_id)
-        self._tell(message, session_id)
-
-    def _tell(self, message: Any, session_id: Any) -> None:
         kind = message.getHeader().getField(35)
         if kind in _TELLING and message.isSetField(58):
             text = message.getField(58)
@@ -142,7 +138,7 @@ class Callbacks(quickfix.Application):  # type: ignore[misc]
 
     @fatal
     def fromAdmin(self, message: Any, session_id: Any) -> None:
-        self._tell(message, session_id)
+        self.toAdmin(message, session_id)
         self._layer.from_admin(message, session_id)
         kind = message.getHeader().getField(35)
         if kind == _LOGON:
@@ -209,7 +205,7 @@ class Acceptor:
         layer = SessionLayer(config.sessions)
         # The engine keeps pointers to these and owns none of them.
         self._callbacks = Callbacks(self._houses, layer)
-        self._logs = EngineLogs()
+        self._logs = EngineLogs(layer)
         try:
             self._settings = quickfix.SessionSettings(str(config.write()))
             self._store = quickfix.FileStoreFactory(self._settings)

@@ -41,9 +41,10 @@ class House:
         """Let the exchange see the market and its operators; say whether more of it waits."""
         with self.lock:
             reports, more = self.exchange.follow()
-            self._take_faults()
+            self._arm()
             self.put(reports)
         self.outbox.drain()
+        self._disturb_sessions()
         return more
 
     def flush(self) -> None:
@@ -51,18 +52,23 @@ class House:
         with self.lock:
             self.exchange.flush()
 
-    def _take_faults(self) -> None:
-        """Hand faults to who can have them; those of sessions happen as soon as one is there."""
-        for fault in list(self.exchange.faults):
-            if fault.kind in BOOK_FAULTS:
-                continue
-            if fault.kind in SESSION_FAULTS:
-                if not session_faults.have(fault, self.outbox.sessions):
-                    continue
-                self._journal.mark_fired(fault.fault_no)
-            else:
-                self.outbox.tampering.arm(fault)
+    def _arm(self) -> None:
+        """Hand faults in what is sent to the outbox."""
+        others = BOOK_FAULTS | SESSION_FAULTS
+        for fault in [f for f in self.exchange.faults if f.kind not in others]:
+            self.outbox.tampering.arm(fault)
             self.exchange.faults.remove(fault)
+
+    def _disturb_sessions(self) -> None:
+        """Have the faults of sessions as soon as one is there.
+
+        Without the lock: the engine calls back when a connection ends.
+        """
+        for fault in [f for f in self.exchange.faults if f.kind in SESSION_FAULTS]:
+            if session_faults.have(fault, self.outbox.sessions):
+                self._journal.mark_fired(fault.fault_no)
+                with self.lock:
+                    self.exchange.faults.remove(fault)
 
     def _wait_for_due(self) -> None:
         """Come back when the next request that waits is due."""

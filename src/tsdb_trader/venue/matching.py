@@ -30,7 +30,6 @@ from tsdb_trader.venue.matching_values import (
     Depth,
     Display,
     Indicative,
-    Matching,
     Order,
     Phase,
     Quote,
@@ -59,8 +58,7 @@ class Book:
 
     def __init__(self, rules: Rules | None = None, state: BookState | None = None) -> None:
         self._market = Market(rules or Rules(), state or BookState())
-        dark = self._market.rules.matching is Matching.MIDPOINT
-        self._engine: Lit | Dark = Dark(self._market) if dark else Lit(self._market)
+        self._engine: Lit | Dark = (Dark if self._market.dark else Lit)(self._market)
         self._expiring: OrderHeap[datetime] = OrderHeap()
 
     # What it knows

@@ -1,7 +1,7 @@
 """Auctions of a displayed book: one price for everybody, after a phase without matching.
 
-The price is (Xetra market model T7 7.1, 2019, section "Auction": price determination; the London
-Stock Exchange's Guide to the Trading System, 2023, section 7.4, has the same order of rules)
+The price is (Deutsche Börse, Market Model for the Trading Venue Xetra, T7 7.1, 2019, on the price
+determination in auctions)
 
 1. the one at which most is executed; of several
 2. the one with the least left over; of several

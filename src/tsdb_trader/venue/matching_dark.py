@@ -2,8 +2,8 @@
 
 An order may trade while the midpoint is no worse than its limit; market orders and midpoint pegs
 without a limit always may. Those that may trade have time priority, whatever their limits (as in
-ASX Centre Point, 2022: price, which is the midpoint for all, then time). Orders trade with orders
-only, never with the quote, and not while a side of the quote displays nothing.
+ASX Centre Point, 2013: time priority, subject to a minimum acceptable quantity). Orders trade with
+orders only, never with the quote, and not while a side of the quote displays nothing.
 
 A minimum quantity holds for each execution; once less than it remains, what remains is the minimum
 (Nasdaq trader alert 2011-51, Rule 4703(e)). Two orders whose minima do not fit are passed over, and
@@ -89,6 +89,8 @@ class Pool:
 
     def walk(self) -> Iterator[Order]:
         """Yield the orders that may trade, the oldest first. Nothing may change meanwhile."""
+        while self._ranks and self._ranks[0] not in self._by_rank:
+            heapq.heappop(self._ranks)
         if len(self._ranks) > 2 * len(self._by_rank) + _FEW:
             self._ranks = sorted(self._by_rank)
         last = 0

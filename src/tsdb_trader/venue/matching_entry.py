@@ -7,7 +7,6 @@ from tsdb_trader.venue.matching_values import (
     AT_ONCE,
     AUCTION_ONLY,
     AUCTIONS,
-    Matching,
     Order,
     PegReference,
     Phase,
@@ -18,29 +17,26 @@ from tsdb_trader.venue.matching_values import (
 
 def objection(order: Order, market: Market) -> Reason | None:
     """Return why an order is not taken, whatever rests in the book."""
-    if market.phase is Phase.CLOSED:
-        return Reason.CLOSED
-    if market.phase is Phase.HALTED:
-        return Reason.HALTED
+    phase = market.phase
+    if phase is not Phase.CONTINUOUS and phase not in AUCTIONS:
+        return Reason.HALTED if phase is Phase.HALTED else Reason.CLOSED
     if not _makes_sense(order):
         return Reason.CONTRADICTION
-    if market.rules.matching is Matching.MIDPOINT:
-        supported = _fits_a_dark_book(order)
-    else:
-        supported = _fits_an_auction(order) or order.time_in_force not in AUCTION_ONLY
-    if not supported:
-        return Reason.UNSUPPORTED
-    if order.time_in_force is TimeInForce.AT_OPEN and market.phase is not Phase.PRE_OPEN:
-        return Reason.TOO_LATE
-    if market.phase in AUCTIONS:
-        return _objection_in_an_auction(order, market)
-    return None
+    if market.dark:
+        if not _fits_a_dark_book(order):
+            return Reason.UNSUPPORTED
+    elif order.time_in_force in AUCTION_ONLY:
+        if not _fits_an_auction(order):
+            return Reason.UNSUPPORTED
+        if order.time_in_force is TimeInForce.AT_OPEN and phase is not Phase.PRE_OPEN:
+            return Reason.TOO_LATE
+    return _objection_in_an_auction(order, market) if phase in AUCTIONS else None
 
 
 def _objection_in_an_auction(order: Order, market: Market) -> Reason | None:
     if order.time_in_force in AT_ONCE:
         return Reason.NO_AUCTION
-    if market.rules.matching is Matching.MIDPOINT:
+    if market.dark:
         return None
     if order.post_only or order.min_quantity:
         return Reason.NO_AUCTION
@@ -48,17 +44,18 @@ def _objection_in_an_auction(order: Order, market: Market) -> Reason | None:
 
 
 def _makes_sense(order: Order) -> bool:
-    priced = order.limit is not None or order.peg is not None
-    expires = order.time_in_force is TimeInForce.GTD
+    limit, quantity = order.limit, order.quantity
+    if not 0 < order.remaining <= quantity or (limit is not None and limit <= 0):
+        return False
+    if (order.expire_at is not None) != (order.time_in_force is TimeInForce.GTD):
+        return False
+    priced = limit is not None or order.peg is not None
     return (
-        0 < order.remaining <= order.quantity
-        and (order.limit is None or order.limit > 0)
-        and (order.stop is None or (order.stop > 0 and order.peg is None))
+        (order.stop is None or (order.stop > 0 and order.peg is None))
         and (order.peg is not None or order.peg_offset == 0)
-        and (order.expire_at is not None) == expires
         and (not order.post_only or (priced and order.time_in_force not in AT_ONCE))
         and (order.display is None or (order.display > 0 and priced))
-        and 0 <= order.min_quantity <= order.quantity
+        and 0 <= order.min_quantity <= quantity
     )
 
 

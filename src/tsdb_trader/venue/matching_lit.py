@@ -6,10 +6,11 @@ trades at its price once the quote moves to or through it, for at most the displ
 A market order is an order at the far side of the quote, wherever that moves: it never trades at a
 worse price, and goes before limit orders at an equal one. Its remainder waits for the next quotes,
 undisplayed. Without a quote it takes what rests, and its remainder is cancelled. Where the far
-side lies outside the price band, its execution stops at the band.
+side lies outside the price band, its execution stops at the band. (NYSE National Rule 7.31(a)(1),
+market order: working price, undisplayed remainder, priority 1, trading collar.)
 
 Of an iceberg only the tip stands in the queue; what is shown next goes behind (Nasdaq Equity 4,
-Rule 4703(h), reserve size; Xetra market model T7 7.1, 2019, iceberg orders).
+Rule 4703(h), reserve size).
 
 A minimum quantity is one of all executions on entry together: an order that could take some, but
 less, is cancelled; one that could take nothing rests, and its minimum is over (FIX 4.4, MinQty
@@ -58,7 +59,7 @@ class Lit:
         market = self._market
         waits = order.stop is not None and not order.triggered
         waits |= order.time_in_force in AUCTION_ONLY
-        if market.banned(order, static_only=waits):
+        if market.banded and market.banned(order, static_only=waits):
             return Reason.PRICE_BAND
         if waits:
             return None
@@ -100,11 +101,13 @@ class Lit:
     def remove(self, order: Order) -> None:
         """Take an order at rest out of the book."""
         del self._market.orders[order.order_no]
-        if order.order_no in self.auction_only:
+        if order.shown:
+            self.trading.side(order.is_buy).remove(order)
+        elif order.order_no in self.auction_only:
             del self.auction_only[order.order_no]
         elif order.order_no in self.stops:
             self.stops.remove(order)
-        elif order.peg is None or order.price is not None:
+        elif order.peg is None:
             self.trading.side(order.is_buy).remove(order)
 
     def reduce(self, order: Order, quantity: int, shown: int) -> None:
@@ -115,21 +118,31 @@ class Lit:
             order.remaining -= quantity
 
     def _rest(self, order: Order) -> None:
-        waits = order.price is None or order.time_in_force in AUCTION_ONLY
-        order.shown = 0 if waits else min(order.remaining, order.display or order.remaining)
-        order.top = self._market.rules.top_order and not waits and self._leads(order)
-        self._market.orders[order.order_no] = order
-        self._place(order)
-        self._market.events.append(Rested(order.order_no, order.price, order.shown))
+        market = self._market
+        shown = 0
+        if order.price is not None and order.time_in_force not in AUCTION_ONLY:
+            shown = order.remaining
+            if order.display is not None and order.display < shown:
+                shown = order.display
+        order.shown = shown
+        order.top = market.rules.top_order and shown > 0 and self._leads(order)
+        market.orders[order.order_no] = order
+        if shown and order.peg is None:
+            (self.trading.buys if order.is_buy else self.trading.sells).add(order)
+        else:
+            self._place(order)
+        market.events.append(Rested(order.order_no, order.price, shown))
 
     def _place(self, order: Order) -> None:
         if order.peg is not None:
             self.pegs.add(order)
-        if order.time_in_force in AUCTION_ONLY:
+        if order.shown:
+            self.trading.side(order.is_buy).add(order)
+        elif order.time_in_force in AUCTION_ONLY:
             self.auction_only[order.order_no] = order
         elif order.stop is not None and not order.triggered:
             self.stops.add(order)
-        elif order.peg is None or order.price is not None:
+        elif order.peg is None:
             self.trading.side(order.is_buy).add(order)
 
     def _leads(self, order: Order) -> bool:
@@ -149,18 +162,39 @@ class Lit:
         """Let an order trade now, and rest or end what remains of it."""
         if order.peg is not None and order.price is None:
             order.price = self.pegs.price(order)
-        limit = self._reach(order)
+        tif = order.time_in_force
+        limit = order.limit if order.peg is None else order.price
+        if limit is None:
+            limit = self._reach(order)
         if limit is not None:
-            if self._fails(order, limit, at_entry):
+            needs = order.min_quantity or tif is TimeInForce.FOK
+            if needs and self._fails(order, limit, at_entry):
                 return
             self.trading.take(order, limit)
         if order.remaining and order.status is Status.WORKING:
-            self._leave(order)
+            reason = None
+            if tif in AT_ONCE:
+                reason = Reason.NOTHING_MORE
+            elif order.limit is None and order.peg is None:
+                reason = self._stranded(order)
+            if reason is not None:
+                self._market.close(order, Status.CANCELLED, reason)
+                return
+            if order.peg is None:
+                order.price = order.limit
+            self._rest(order)
+
+    def _stranded(self, order: Order) -> Reason | None:
+        """Return why the remainder of a market order may not wait."""
+        far = self._market.ask if order.is_buy else self._market.bid
+        if far is None:
+            return Reason.NO_MARKET
+        return Reason.PRICE_BAND if self._clipped(order, far.price) != far.price else None
 
     def _reach(self, order: Order) -> int | None:
         """Return the worst price at which an order may trade now; None where it has none."""
         if order.peg is not None:
-            return self.pegs.price(order) if order.price is None else order.price
+            return self.pegs.price(order)
         if order.limit is not None:
             return order.limit
         far = self._market.ask if order.is_buy else self._market.bid
@@ -185,24 +219,6 @@ class Lit:
             return False
         self._market.close(order, Status.CANCELLED, reason)
         return True
-
-    def _leave(self, order: Order) -> None:
-        """Let the remainder of an order that traded rest, or end it."""
-        reason: Reason | None = None
-        if order.time_in_force in AT_ONCE:
-            reason = Reason.NOTHING_MORE
-        elif order.limit is None and order.peg is None:
-            far = self._market.ask if order.is_buy else self._market.bid
-            if far is None:
-                reason = Reason.NO_MARKET
-            elif self._clipped(order, far.price) != far.price:
-                reason = Reason.PRICE_BAND
-        if reason is not None:
-            self._market.close(order, Status.CANCELLED, reason)
-            return
-        if order.peg is None:
-            order.price = order.limit
-        self._rest(order)
 
     def _trigger(self, order: Order, price: int) -> None:
         """Make a stop order a market or limit order, and let it enter."""
@@ -231,8 +247,9 @@ class Lit:
 
     def settle(self) -> None:
         """Let stops become active that the step has triggered, until none is left."""
-        while (due := self.stops.next_due()) is not None:
-            order, price = due
+        stops = self.stops
+        while (stops.waiting or stops.due) and (found := stops.next_due()) is not None:
+            order, price = found
             del self._market.orders[order.order_no]
             order.rank = self._market.take_rank()
             self._trigger(order, price)
@@ -249,7 +266,7 @@ class Lit:
 
     def resume(self, auction_price: int | None) -> None:
         """Begin continuous trading with what rests, after an auction with its price."""
-        if auction_price is not None:
+        if auction_price is not None and self.stops.waiting:
             self.stops.saw(auction_price)
         if self._market.bid is None:
             for side in (self.trading.buys, self.trading.sells):

@@ -9,6 +9,7 @@ from tsdb_trader.venue.matching_events import Cancelled, Event, Expired
 from tsdb_trader.venue.matching_values import (
     BookState,
     Display,
+    Matching,
     Order,
     Quote,
     Reason,
@@ -28,7 +29,9 @@ class Market:
 
     __slots__ = (
         "ask",
+        "banded",
         "bid",
+        "dark",
         "events",
         "last",
         "next_rank",
@@ -41,6 +44,8 @@ class Market:
 
     def __init__(self, rules: Rules, state: BookState) -> None:
         self.rules = rules
+        self.banded = rules.static_band is not None or rules.dynamic_band is not None
+        self.dark = rules.matching is Matching.MIDPOINT
         self.prevents = rules.self_trade is not SelfTrade.ALLOW
         self.bid = state.bid and replace(state.bid)
         self.ask = state.ask and replace(state.ask)
@@ -94,11 +99,13 @@ class Market:
     def edge(self, is_buy: bool, static_only: bool = False) -> int | None:
         """Return the highest price a buy may have, or the lowest of a sell; None for no band.
 
-        As CME Globex price banding (a bid above the band and an offer below it are rejected) and
-        NYSE Arca Rule 7.31-E(a)(2)(B) (limit order price protection around the far side of the
-        quote): the other edge of a band restrains nobody. The dynamic band lies around the far
-        side of the quote or, while that displays nothing, the last trade.
+        The other edge of a band restrains nobody (CME Globex price banding: a variation on the
+        upside for bids and on the downside for offers). The dynamic band lies around the far side
+        of the quote (NYSE Arca Rule 7.31(b) of 2011, limit order price protection) or, while that
+        displays nothing, around the last trade.
         """
+        if not self.banded:
+            return None
         rules, found = self.rules, []
         if rules.static_band is not None and self.reference is not None:
             found.append(_shifted(self.reference, rules.static_band, rules.tick, is_buy))

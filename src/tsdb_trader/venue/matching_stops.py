@@ -27,12 +27,11 @@ class Stops:
         # By the price to reach, which of sells is negative.
         self._buys: OrderHeap[int] = OrderHeap()
         self._sells: OrderHeap[int] = OrderHeap()
-        self._due: deque[tuple[Order, int]] = deque()
+        self.due: deque[tuple[Order, int]] = deque()
         self._high: int | None = None
         self._low: int | None = None
-
-    def __len__(self) -> int:
-        return len(self._buys) + len(self._sells)
+        # A plain number, because every order and trade looks at it.
+        self.waiting = 0
 
     def __contains__(self, order_no: int) -> bool:
         return order_no in self._buys or order_no in self._sells
@@ -41,6 +40,7 @@ class Stops:
         """Let an order wait."""
         if order.stop is None:
             return
+        self.waiting += 1
         if order.is_buy:
             self._buys.push(order.stop, order)
         else:
@@ -48,6 +48,7 @@ class Stops:
 
     def remove(self, order: Order) -> None:
         """Forget an order."""
+        self.waiting -= 1
         (self._buys if order.is_buy else self._sells).remove(order.order_no)
 
     def reached(self, order: Order) -> int | None:
@@ -62,7 +63,7 @@ class Stops:
         return price if (price >= stop if order.is_buy else price <= stop) else None
 
     def saw(self, price: int) -> None:
-        """Note a trade."""
+        """Note a trade while orders wait; `next_due` must follow in the same step."""
         self._high = price if self._high is None else max(price, self._high)
         self._low = price if self._low is None else min(price, self._low)
 
@@ -86,5 +87,6 @@ class Stops:
             found += [(order, high) for order in self._buys.pop_to(high)]
         if low is not None:
             found += [(order, low) for order in self._sells.pop_to(-low)]
-        self._due += sorted(found, key=lambda due: due[0].rank)
-        return self._due.popleft() if self._due else None
+        self.waiting -= len(found)
+        self.due += sorted(found, key=lambda due: due[0].rank)
+        return self.due.popleft() if self.due else None

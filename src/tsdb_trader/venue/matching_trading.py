@@ -77,8 +77,8 @@ class Trading:
                 self._meet(order, level.first(), level.price, side, level)
 
     def meets(self, order: Order, limit: int) -> bool:
-        """Say whether an order at `limit` would take anything."""
-        return self.available(order, limit, 1) > 0
+        """Say whether an order at `limit` would meet anything, own orders included."""
+        return next(self._stations(order, limit), None) is not None
 
     def available(self, order: Order, limit: int, wanted: int) -> int:
         """Return what an order at `limit` could take, up to `wanted` or more."""
@@ -154,7 +154,7 @@ class Trading:
     def _note(self, fill: Fill) -> None:
         self._market.last = fill.price
         self._market.events.append(fill)
-        if self._stops:
+        if self._stops.waiting:
             self._stops.saw(fill.price)
 
     def _give(self, other: Order, quantity: int, side: Side | None, level: Level | None) -> None:

@@ -102,9 +102,9 @@ class Operations:
         if len(rows) != 1:
             raise RefusedError(f"{len(rows)} orders have ClOrdID {name!r}")
         order = self._floor.newest(entry, rows[0])
-        if order.session_id is not None and order.order_no in self._floor.orders:
+        if order.session_id and order.instrument_id and order.order_no in self._floor.orders:
             session = self._floor.session(order.session_id)
-            while self._floor.advance(entry, session, []):
+            while self._floor.advance(entry, session, [order.instrument_id]):
                 pass
         if order.status in protocol.OVER or order.pending == "new":
             raise RefusedError(f"order {name} is {order.pending or order.status}")

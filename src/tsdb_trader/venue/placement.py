@@ -53,8 +53,10 @@ def withdraw(floor: Floor, order: api.OrderRow) -> bool:
     if book is None or order.session_id is None or order.instrument_id is None:
         return False
     book.cancel(order.order_no)
-    floor.session(order.session_id).changed.add(order.instrument_id)
     order.book = None
+    session = floor.session(order.session_id)
+    session.changed.add(order.instrument_id)
+    floor.market_data.changed(session, order.instrument_id, [], floor.now(order))
     return True
 
 

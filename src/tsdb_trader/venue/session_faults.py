@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ import quickfix
 
 from tsdb_trader.api.venue import Fault
 from tsdb_trader.venue.faults import concerns, number
+
+_LOGOUT_S = 5.0
+_POLL_S = 0.05
 
 
 def have(fault: Fault, sessions: Mapping[str, Any]) -> bool:
@@ -37,10 +41,17 @@ def _have(fault: Fault, session: Any) -> None:
             session.setNextTargetMsgSeqNum(1)
         case "logout":
             session.logout(str(fault.parameters.get("text", "the venue is closing")))
-            milliseconds = number(fault.parameters, "milliseconds", 1000)
-            timer = threading.Timer(milliseconds / 1000, session.logon)
-            timer.daemon = True
-            timer.start()
+            seconds = number(fault.parameters, "milliseconds", 1000) / 1000
+            threading.Thread(target=_let_in_after, args=(session, seconds), daemon=True).start()
         case "silence":
             # Without a way out the engine goes on as if it had spoken.
             session.setResponder(None)
+
+
+def _let_in_after(session: Any, seconds: float) -> None:
+    """Keep a session out for a while, from when the engine has ended it: it looks once a second."""
+    deadline = time.monotonic() + _LOGOUT_S
+    while session.isLoggedOn() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    time.sleep(seconds)
+    session.logon()

@@ -16,9 +16,8 @@ import quickfix
 from tsdb_trader.venue.engine_settings import SessionRules
 from tsdb_trader.venue.protocol import parse_time
 
-LOGON, RESEND_REQUEST, SEQUENCE_RESET, REJECT = "A", "2", "4", "3"
+LOGON, LOGOUT, RESEND_REQUEST, SEQUENCE_RESET, REJECT = "A", "5", "2", "4", "3"
 _REQUIRED_TAG_MISSING = 1
-_NO_MSG_SEQ_NUM = ("34", str(_REQUIRED_TAG_MISSING))
 _ACCURACY_PROBLEM = 10
 _INVALID_VERSION = 18
 # SessionRejectReason (373) ends at 11 in FIX 4.2, and there is none before.
@@ -47,6 +46,7 @@ class SessionLayer:
     def __init__(self, sessions: Mapping[str, SessionRules]) -> None:
         self._sessions = sessions
         self._ended: set[str] = set()
+        self._due: dict[str, int] = {}
 
     def rules(self, fix_session: str) -> SessionRules:
         """Return what is configured for a session."""
@@ -65,7 +65,11 @@ class SessionLayer:
             self._check_logon(message, session_id)
         elif kind == RESEND_REQUEST:
             _check_resend_request(message, session_id)
-        elif kind != SEQUENCE_RESET:
+        elif kind == SEQUENCE_RESET:
+            _check_gap_fill(message)
+        else:
+            if kind == LOGOUT:
+                self._note_logout(message, session_id)
             refusal = _possible_duplicate(message)
             if refusal is not None:
                 self._refuse(message, session_id, refusal)
@@ -77,28 +81,36 @@ class SessionLayer:
             self._refuse(message, session_id, refusal)
         return refusal is None
 
-    def to_admin(self, message: Any, session_id: Any) -> None:
-        """End the session after a Reject for a missing MsgSeqNum: nothing can be counted then."""
-        missing = _get(message, 371), _get(message, 373)
-        if message.getHeader().getField(35) == REJECT and missing == _NO_MSG_SEQ_NUM:
-            self._end(session_id, "MsgSeqNum (34) is missing")
-
     def logged_out(self, session_id: Any) -> None:
-        """Let a participant log on again whose session was ended."""
+        """Let a participant log on again, and expect the number that is due then."""
         name = session_id.toString()
+        session: Any = quickfix.Session.lookupSession(session_id)
         if name in self._ended:
             self._ended.remove(name)
-            quickfix.Session.lookupSession(session_id).logon()
+            session.logon()
+        due = self._due.pop(name, None)
+        if due is not None and session.getExpectedTargetNum() == due + 1:
+            session.setNextTargetMsgSeqNum(due)
+
+    def _note_logout(self, message: Any, session_id: Any) -> None:
+        """Keep the number that is due: the engine counts a Logout that comes out of turn."""
+        due = quickfix.Session.lookupSession(session_id).getExpectedTargetNum()
+        if _number(message.getHeader(), 34) != due:
+            self._due[session_id.toString()] = due
 
     def _refuse(self, message: Any, session_id: Any, refusal: Refusal) -> None:
         send_reject(message, session_id, refusal)
         if refusal.ends:
-            self._end(session_id, refusal.text)
+            self.end(session_id, refusal.text)
 
-    def _end(self, session_id: Any, reason: str) -> None:
+    def end(self, session_id: Any, reason: str) -> None:
         """Have the engine log out: it refuses a Logon until the connection is gone."""
+        session: Any = quickfix.Session.lookupSession(session_id)
+        if not session.isLoggedOn():
+            session.disconnect()
+            return
         self._ended.add(session_id.toString())
-        quickfix.Session.lookupSession(session_id).logout(reason)
+        session.logout(reason)
 
     def _check_logon(self, message: Any, session_id: Any) -> None:
         heartbeat, method = _number(message, 108), _number(message, 98)
@@ -169,6 +181,14 @@ def _check_resend_request(message: Any, session_id: Any) -> None:
     # Up to FIX 4.1 the end of time is 999999, from 4.2 on 0.
     if end != 0 and end < begin:
         raise quickfix.IncorrectTagValue(16)
+
+
+def _check_gap_fill(message: Any) -> None:
+    number, new = _number(message.getHeader(), 34), _number(message, 36)
+    if _get(message, 123) != "Y" or number is None or new is None:
+        return
+    if new <= number:
+        raise quickfix.IncorrectTagValue(36)
 
 
 def _get(fields: Any, tag: int) -> str | None:

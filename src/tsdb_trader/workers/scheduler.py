@@ -9,8 +9,9 @@ from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from tsdb_trader import db, logs
-from tsdb_trader.api import books, market, ops, quality, rollups, watch
+from tsdb_trader import db, logs, seals
+from tsdb_trader.api import audit, books, market, ops, quality, rollups, watch
+from tsdb_trader.config import settings
 from tsdb_trader.db import Connection
 
 _log = logs.get("scheduler")
@@ -59,10 +60,27 @@ def _check_quality(conn: Connection) -> dict[str, Any]:
     return {"measured": measured, "findings": quality.watch(conn, datetime.now(UTC))}
 
 
+def _seal_log(conn: Connection) -> dict[str, Any]:
+    """Seal the order log, and keep the seals in a file outside the database."""
+    return {"seals": seals.keep(conn, settings().home / "seals")}
+
+
+def _verify_log(conn: Connection) -> dict[str, Any]:
+    """Check the order log against itself and the seals kept outside."""
+    kept = seals.read(seals.file_of(conn, settings().home / "seals"))
+    findings = audit.verify_log(conn, kept)
+    if findings:
+        text = "the order log was changed: `tsdb-trader order verify` says where"
+        ops.raise_alert(conn, "log_tampered", "critical", text, {"findings": len(findings)})
+    return {"seals": len(kept), "findings": len(findings)}
+
+
 JOBS = (
     Job("refresh_rollups", _refresh_rollups, "interval", {"seconds": 60}),
     Job("snapshot_books", _snapshot_books, "interval", {"minutes": 5}),
     Job("check_quality", _check_quality, "interval", {"minutes": 5}),
+    Job("seal_log", _seal_log, "interval", {"seconds": 60}),
+    Job("verify_log", _verify_log, "cron", {"hour": 3, "minute": 40}),
     Job("apply_retention", _apply_retention, "cron", {"hour": 2, "minute": 40}),
     Job("check_orphans", _check_orphans, "cron", {"hour": 3, "minute": 10}),
 )

@@ -137,18 +137,15 @@ class Venue:
     home: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
-    sessions: str = ""
+    sessions: Path | None = None
     venues: tuple[str, ...] = ()
+    patience_s: float = WAIT_S
 
     def start(self) -> None:
         log = (self.home / "venue.log").open("ab")
-        arguments: list[str] = []
-        if self.sessions:
-            file = self.home / "sessions.cfg"
-            file.write_text(self.sessions.format(port=self.port))
-            arguments = [str(file), *self.venues]
+        more = [] if self.sessions is None else [str(self.sessions), *self.venues]
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "process.py"), self.url, *arguments],
+            [sys.executable, str(HERE / "process.py"), self.url, *more],
             env={
                 **os.environ,
                 "TSDB_TRADER_HOME": str(self.home),
@@ -157,16 +154,11 @@ class Venue:
             stderr=log,
         )
         log.close()
-        self._wait_for_port()
-
-    def _wait_for_port(self) -> None:
-        deadline = time.monotonic() + WAIT_S
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.02)
+        try:
+            wait_for_port(self.port, self.patience_s)
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         assert self.process is not None
@@ -370,3 +362,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, patience_s: float = WAIT_S) -> None:
+    deadline = time.monotonic() + patience_s
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline, f"nobody listens on port {port}"
+        time.sleep(0.02)
