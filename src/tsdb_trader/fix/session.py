@@ -226,7 +226,7 @@ class Engine:
         self._fix_session = settings.fix_session
         self.archive: deque[FixMessage] = deque(maxlen=_QUEUE)
         self._wire = _Wire(self.archive, settings.fix_session, settings.password)
-        # Handed to the engine as its own, it would make the second engine of a process wait for ever.
+        # Were it the engine's to free, a second engine in the process would hang or crash.
         self._wire.this.disown()
         self._callbacks = _Callbacks(
             inbox, settings.fix_session, self._wire, may_send, settings.login()
