@@ -67,6 +67,15 @@ class Acceptor(quickfix.Application):
 
 def send(session: quickfix.SessionID, pairs: list[list[Any]]) -> None:
     message = quickfix.Message()
+    tags = [tag for tag, _ in pairs]
+    if 552 in tags:
+        # The sides of a trade: what follows their number is one side.
+        at = tags.index(552)
+        side = quickfix.Group(552, 54)
+        for tag, value in pairs[at + 1 :]:
+            side.setField(quickfix.StringField(int(tag), str(value)))
+        message.addGroup(side)
+        pairs = pairs[:at]
     for tag, value in pairs:
         part = message.getHeader() if tag in (35, 43, 97, 122) else message
         part.setField(quickfix.StringField(int(tag), str(value)))

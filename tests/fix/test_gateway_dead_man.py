@@ -112,8 +112,6 @@ def test_database_silent_cancels_everything_and_afterwards_nothing_is_lost(
     orders = [trading.submit() for _ in range(3)]
     for order_id in orders:
         trading.await_state(order_id, "new", 100)
-    # For 4.2 it takes a moment until the process knows them all as working.
-    before = trading.beat()["sent"]
     line.freeze() if line_is == "frozen" else line.cut()
     until(
         lambda: trading.one("select count(*) from venue.orders where status = 'cancelled'") == 3,
@@ -133,7 +131,6 @@ def test_database_silent_cancels_everything_and_afterwards_nothing_is_lost(
     for order_id in orders:
         trading.await_state(order_id, "cancelled", 100)
     trading.await_state(later, "new", 100)
-    assert before == 3
     kind, count = ("F", 3) if version == "FIX.4.2" else ("q", 1)
     until(lambda: trading.kinds().count(kind) == count, "the cancels in the archive, once")
     until(lambda: "dead_man" in trading.alerts(), "the alert")

@@ -61,7 +61,8 @@ def test_wrong_password_is_no_session(trading: Trading, monkeypatch: pytest.Monk
 
 
 def test_action_that_fix_cannot_say_is_refused_and_the_next_one_sent(trading: Trading) -> None:
-    # A name with a character that nobody sees, and that no FIX field can carry.
+    # The database refuses what no version can say, as far as it knows; here something slips through.
+    trading.conn.execute("alter table ref.instruments drop constraint instruments_symbol_check")
     odd_name = "IB\u200bM"
     trading.tape.list(odd_name)
     trading.tape.batch((odd_name, QUOTE))
@@ -144,7 +145,7 @@ def test_drop_copy_is_compared_and_never_applied(trading: Trading) -> None:
         "the copy of the bust",
     )
     copies = trading.one(
-        "select count(*) from oms.fix_messages where fix_session like '%DROP->SIM' "
+        "select count(*) from oms.fix_messages where fix_session like '%%DROP->SIM' "
         "and msg_type = '8' and direction = 'in'"
     )
     assert copies >= 3

@@ -226,6 +226,8 @@ class Engine:
         self._fix_session = settings.fix_session
         self.archive: deque[FixMessage] = deque(maxlen=_QUEUE)
         self._wire = _Wire(self.archive, settings.fix_session, settings.password)
+        # Were it the engine's to free, a second engine in the process would hang or crash.
+        self._wire.this.disown()
         self._callbacks = _Callbacks(
             inbox, settings.fix_session, self._wire, may_send, settings.login()
         )
@@ -240,7 +242,7 @@ class Engine:
             self._callbacks, self._stores, self._configuration, self._logs
         )
         # Tearing the engine's objects down can crash the process, which ends with os._exit anyway.
-        for owned in (self._initiator, self._stores, self._logs, self._wire, self._callbacks):
+        for owned in (self._initiator, self._stores, self._logs, self._callbacks):
             owned.this.disown()
 
     def start(self) -> None:
