@@ -91,6 +91,8 @@ class Rig:
         log = (self.folder / "workers.log").open("ab")
         for kind in kinds:
             command = [str(Path(sys.executable).with_name("tsdb-trader")), "worker", kind]
+            if kind == "gateway":
+                command.append("SIM")  # the counterparty is no other venue
             self.workers.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
         with self.connect() as conn:
             for kind in kinds:
@@ -99,7 +101,7 @@ class Rig:
                         conn.execute(
                             "select count(*) from ops.heartbeats where kind = %s and status = 'running' "
                             "and coalesce(detail->>'gate', 'open') = 'open'",
-                            (kind,),
+                            ("fix_session" if kind == "gateway" else kind,),
                         ).fetchone()
                         == (1,)
                     ),
