@@ -135,6 +135,8 @@ def _write_open_dictionary(source: Path, target: Path) -> None:
     With them the engine refuses a report, and the fill in it, for a code of the venue's own or of a
     later version; the codec takes such codes as they come.
     """
+    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+        return
     tree = ElementTree.parse(source)  # noqa: S314 - a file of the library itself
     for known in tree.iterfind("fields/field"):
         for value in known.findall("value"):

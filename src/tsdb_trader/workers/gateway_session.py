@@ -91,6 +91,8 @@ class SessionWorker:
         self._clock: Clock = clock or SystemClock()
         self.pulse = pulse or Pulse(self._clock)
         self._session = session_settings(row)
+        # Before there is a lease to keep: a large dictionary takes seconds.
+        self._session.write()
         self._store = self._session.message_store()
         self._run_id = uuid.uuid4().hex[:12]
         self._gate = Gate(self._clock, self._run_id, timeout_s=answer_timeout_s)
@@ -124,11 +126,13 @@ class SessionWorker:
 
     def start(self, conn: Connection) -> None:
         """Complete the archive and prepare, then connect."""
-        self._session.render()
         self._complete_archive(conn)
         self._prepare(conn)
+        self._held.keep(conn)
         self._offline_since = self._clock.monotonic()
         self._engine = Engine(self._session, self._inbox, self._held.valid)
+        # The engine reads a large dictionary for seconds, and its logon needs the lease.
+        self._held.keep(conn)
         self._engine.start()
 
     def step(self, conn: Connection) -> bool:
