@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -104,12 +103,6 @@ def stale_actions(conn: Connection, venue: str, age_s: float) -> list[int]:
     return cur.execute("select oms.stale_actions(%s, %s)", (venue, age)).fetchall()
 
 
-def installation(conn: Connection) -> str:
-    """Return the prefix of every ClOrdID of this database."""
-    cur = conn.cursor(row_factory=scalar_row)
-    return str(cur.execute("select prefix from ops.installation").fetchone())
-
-
 def database_time(conn: Connection) -> datetime:
     """Return the time by the database's clock."""
     cur = conn.cursor(row_factory=scalar_row)
@@ -122,34 +115,6 @@ def working_orders(conn: Connection, venue: str) -> list[WorkingOrder]:
     """Return what the venue may be working for us, for the dead-man's switch."""
     cur = conn.cursor(row_factory=class_row(WorkingOrder))
     return cur.execute("select * from oms.working_orders(%s)", (venue,)).fetchall()
-
-
-def reconcile_orders(
-    conn: Connection, venue: str, asked_at: datetime, orders: Sequence[dict[str, str]]
-) -> int:
-    """Compare working orders with the venue's complete list; return the number of differences."""
-    with translated():
-        row = conn.execute(
-            "select oms.reconcile_orders(%s, 'mass_status', %s, %s)",
-            (venue, asked_at, Jsonb(list(orders))),
-        ).fetchone()
-    return int(row[0]) if row else 0
-
-
-def record_venue_trades(
-    conn: Connection,
-    venue: str,
-    source: str,
-    trades: Sequence[dict[str, str]],
-    trade_date: date | None = None,
-) -> int:
-    """Take executions as others have them; with a date they are all of that day."""
-    with translated():
-        row = conn.execute(
-            "select oms.record_venue_trades(%s, %s, %s, %s, %s)",
-            (venue, source, Jsonb(list(trades)), trade_date, trade_date is not None),
-        ).fetchone()
-    return int(row[0]) if row else 0
 
 
 def trade_dates(conn: Connection, venue: str, since: datetime) -> list[date]:

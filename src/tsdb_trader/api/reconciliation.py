@@ -8,10 +8,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
-from tsdb_trader.db import Connection
+from tsdb_trader.db import Connection, translated
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Break:
 
 
 def _count(conn: Connection, statement: str, *arguments: Any) -> int:
-    row = conn.execute(statement, arguments).fetchone()
+    with translated():
+        row = conn.execute(statement, arguments).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -61,6 +62,15 @@ def record_venue_trades(
 def reconcile_trades(conn: Connection, venue: str, grace: timedelta = timedelta(seconds=5)) -> int:
     """Compare our executions at a venue with those others have told; return the differences."""
     return _count(conn, "select oms.reconcile_trades(%s, %s)", venue, grace)
+
+
+def compared_venues(conn: Connection) -> list[str]:
+    """Return the venues of which others have told executions."""
+    cur = conn.cursor(row_factory=scalar_row)
+    return cur.execute(
+        "select v.venue from ref.venues v where exists ("
+        "select from oms.venue_trades t where t.venue_id = v.venue_id) order by v.venue_id"
+    ).fetchall()
 
 
 def reconcile_orders(

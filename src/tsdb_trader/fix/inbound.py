@@ -16,7 +16,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from tsdb_trader import db, logs
-from tsdb_trader.api import fix_sessions, oms, ops
+from tsdb_trader.api import oms, ops, reconciliation
 from tsdb_trader.clock import Clock
 from tsdb_trader.db import Connection
 from tsdb_trader.errors import DatabaseUnavailableError, InputError, TransitionError
@@ -215,7 +215,7 @@ class Inbox:
         def work(conn: Connection) -> None:
             with conn.transaction():
                 oms.archive_messages(conn, [message.as_json()])
-                fix_sessions.record_venue_trades(conn, self._venue, source, trades)
+                reconciliation.record_venue_trades(conn, self._venue, source, trades)
 
         try:
             self._durably(work)

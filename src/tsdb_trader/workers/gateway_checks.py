@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 from tsdb_trader import logs
-from tsdb_trader.api import fix_sessions, ops
+from tsdb_trader.api import fix_sessions, ops, reconciliation
 from tsdb_trader.api.fix_sessions import FixSession
 from tsdb_trader.clock import Clock
 from tsdb_trader.db import Connection
@@ -109,8 +109,8 @@ class Checks:
             elif found.kind == "trades":
                 self._record_trades(conn, found)
             else:
-                self.differences = fix_sessions.reconcile_orders(
-                    conn, self._row.venue, found.asked_at, found.items()
+                self.differences = reconciliation.reconcile_orders(
+                    conn, self._row.venue, "mass_status", found.asked_at, found.items()
                 )
             if found.kind == "recovery":
                 self._gate.end_bulk(found.generation)
@@ -162,11 +162,13 @@ class Checks:
         others = [t for t in items if t.get("trade_date", day) != day]
         try:
             with conn.transaction():
-                fix_sessions.record_venue_trades(
-                    conn, self._row.venue, "trade_capture", ours, found.day
+                reconciliation.record_venue_trades(
+                    conn, self._row.venue, "trade_capture", ours, found.day, complete=True
                 )
                 if others:
-                    fix_sessions.record_venue_trades(conn, self._row.venue, "trade_capture", others)
+                    reconciliation.record_venue_trades(
+                        conn, self._row.venue, "trade_capture", others
+                    )
         except InputError as error:
             text = f"{self._row.venue} lists trades that cannot be used: {error}"
             ops.raise_alert(conn, "unusable_report", "critical", text, {"trade_date": day})

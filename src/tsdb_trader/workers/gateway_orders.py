@@ -13,6 +13,7 @@ from typing import Any
 from tsdb_trader import logs
 from tsdb_trader.api import fix_sessions, oms, ops
 from tsdb_trader.api.fix_sessions import FixSession, WorkingOrder
+from tsdb_trader.api.venue import read_prefix
 from tsdb_trader.db import Connection
 from tsdb_trader.fix import codec_orders, codec_requests
 from tsdb_trader.fix.codec import MASS_CANCEL_REQUEST
@@ -59,7 +60,7 @@ class OrderSession(SessionWorker):
 
     def start(self, conn: Connection) -> None:
         """Complete the archive, list the orders in doubt, connect, and watch the database."""
-        self._prefix = fix_sessions.installation(conn)
+        self._prefix = read_prefix(conn)
         super().start(conn)
         if self._dead_man is not None:
             self._inbox.mass_cancel_refused = self._dead_man.refused

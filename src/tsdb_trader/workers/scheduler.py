@@ -10,7 +10,7 @@ from typing import Any
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from tsdb_trader import db, logs, seals
-from tsdb_trader.api import audit, books, market, ops, quality, rollups, watch
+from tsdb_trader.api import audit, books, market, ops, quality, reconciliation, rollups, watch
 from tsdb_trader.config import settings
 from tsdb_trader.db import Connection
 
@@ -75,10 +75,17 @@ def _verify_log(conn: Connection) -> dict[str, Any]:
     return {"seals": len(kept), "findings": len(findings)}
 
 
+def _reconcile_trades(conn: Connection) -> dict[str, Any]:
+    """Compare our executions with what venues, drop copies and clearing files have told."""
+    venues = reconciliation.compared_venues(conn)
+    return {"differences": {v: reconciliation.reconcile_trades(conn, v) for v in venues}}
+
+
 JOBS = (
     Job("refresh_rollups", _refresh_rollups, "interval", {"seconds": 60}),
     Job("snapshot_books", _snapshot_books, "interval", {"minutes": 5}),
     Job("check_quality", _check_quality, "interval", {"minutes": 5}),
+    Job("reconcile_trades", _reconcile_trades, "interval", {"seconds": 60}),
     Job("seal_log", _seal_log, "interval", {"seconds": 60}),
     Job("verify_log", _verify_log, "cron", {"hour": 3, "minute": 40}),
     Job("apply_retention", _apply_retention, "cron", {"hour": 2, "minute": 40}),
