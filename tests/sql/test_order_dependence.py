@@ -7,6 +7,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from factories import AS_OF, Venue, open_session, order, set_quote, submit
@@ -405,3 +407,115 @@ def test_cancel_all_unusable_scope_is_refused(conn, desk, scope):
     with pytest.raises(psycopg.Error) as caught:
         everything(conn, scope)
     assert caught.value.sqlstate == "TT001"
+
+
+# Any sequence of events ---------------------------------------------------------------------------
+
+
+class Exchange:
+    """A venue that does what it is asked in the order it was asked, some time later."""
+
+    def __init__(self, conn: psycopg.Connection) -> None:
+        self.conn = conn
+        self.venues: dict[int, Venue] = {}
+        self.works: dict[int, list[int]] = {}
+        """Quantity and filled quantity of each order that works here."""
+        self.answered = 0
+
+    def venue(self, order_id: int) -> Venue:
+        if order_id not in self.venues:
+            self.venues[order_id] = Venue(self.conn, order_id)
+        return self.venues[order_id]
+
+    def answer(self) -> bool:
+        """Do the next thing that was asked; False when there is none."""
+        row = self.conn.execute(
+            "select action_id, order_id, kind, cl_ord_id, orig_cl_ord_id, quantity::integer "
+            "from oms.order_actions where action_id > %s order by action_id limit 1",
+            (self.answered,),
+        ).fetchone()
+        if row is None:
+            return False
+        self.answered, order_id, kind, cl_ord_id, orig, quantity = row
+        venue = self.venue(order_id)
+        ids = {"cl_ord_id": cl_ord_id, "orig_cl_ord_id": orig}
+        works = self.works.get(order_id)
+        if kind == "new":
+            asked = self.conn.execute(
+                "select quantity::integer from oms.orders where order_id = %s", (order_id,)
+            ).fetchone()
+            assert asked is not None
+            self.works[order_id] = [asked[0], 0]
+            venue.report("new")
+        elif works is None:
+            venue.cancel_reject(cl_ord_id, cxl_rej_reason="too_late_to_cancel")
+        elif kind == "cancel":
+            del self.works[order_id]
+            venue.report("cancelled", **ids)
+        else:
+            works[0] = max(quantity, works[1])
+            venue.report("replaced", **ids, order_qty=str(works[0]))
+            if works[0] == works[1]:
+                del self.works[order_id]
+        return True
+
+    def fill(self, order_id: int, quantity: int) -> None:
+        """Fill some of an order, if it works."""
+        works = self.works.get(order_id)
+        if works is None:
+            return
+        done = min(quantity, works[0] - works[1])
+        works[1] += done
+        if works[0] == works[1]:
+            del self.works[order_id]
+        self.venue(order_id).fill(done)
+
+
+def exits(conn: psycopg.Connection, entry: int) -> list[tuple[Any, ...]]:
+    return conn.execute(
+        "select order_id, order_type, status, leaves_quantity::integer, "
+        "cumulative_quantity::integer, is_live from oms.orders where trigger_order_id = %s "
+        "order by order_id",
+        (entry,),
+    ).fetchall()
+
+
+def test_bracket_protects_what_the_entry_has_filled_whatever_happens(conn, session):
+    """Once the venue has answered everything, both exits work for just what is left to protect."""
+    steps = st.tuples(st.sampled_from(("entry", "exit", "answer", "answer")), st.integers(1, 60))
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(steps, max_size=16))
+    def walk(sequence: list[tuple[str, int]]) -> None:
+        legs = [{}, PROFIT[1], STOP[1]]
+        entry = submit(conn, [order(session, **terms) for terms in legs])[0][0]
+        exchange = Exchange(conn)
+        row = conn.execute("select max(action_id) from oms.order_actions").fetchone()
+        assert row is not None
+        exchange.answered = row[0] - 1
+        exchange.answer()
+        for step, number in sequence:
+            if step == "entry":
+                exchange.fill(entry, number)
+            elif step == "answer":
+                exchange.answer()
+            else:
+                known = [row[0] for row in exits(conn, entry) if row[0] in exchange.works]
+                if known:
+                    exchange.fill(known[number % len(known)], number)
+        while exchange.answer():
+            pass
+        found = exits(conn, entry)
+        filled = conn.execute(
+            "select cumulative_quantity::integer from oms.orders where order_id = %s", (entry,)
+        ).fetchone()
+        assert filled is not None
+        left = max(filled[0] - sum(row[4] for row in found), 0)
+        live = sorted((row[1], row[3]) for row in found if row[5])
+        assert live == ([("limit", left), ("stop", left)] if left else []), found
+        conn.execute("select oms.cancel_all('{}', gen_random_uuid(), %s)", (AS_OF,))
+        while exchange.answer():
+            pass
+
+    walk()
+    assert conn.execute("select * from oms.verify_log()").fetchall() == []

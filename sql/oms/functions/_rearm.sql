@@ -1,5 +1,5 @@
--- Makes new orders for what a trigger has filled since all the orders it had released were over: an
--- exit that filled early, and those it took down with it, would leave later fills without one. What
+-- Makes new orders for what a trigger has filled since orders that it had released were over: an exit
+-- that filled early, and those it took down with it, would leave later fills without one. What
 -- somebody else cancelled, or the venue ended, is not made again.
 create or replace function oms._rearm(p_trigger_id bigint, p_as_of timestamptz)
 returns void
@@ -19,12 +19,11 @@ begin
             and (c.status = 'filled' or c.status = 'cancelled' and exists (
                 select from oms.order_actions a
                 where a.order_id = c.order_id and a.kind = 'cancel' and a.request_id is null))
-            -- Of its group, itself included, nothing works and less is filled than the trigger has.
+            -- Its group, itself included, has filled less than the trigger has.
             and (
-                select not bool_or(g.is_live or g.status = 'held')
-                    and sum(g.cumulative_quantity) < least(t.cumulative_quantity, c.ceiling_quantity)
-                from oms.orders g
+                select sum(g.cumulative_quantity) from oms.orders g
                 where g.order_id = c.order_id or g.oco_group_id = c.oco_group_id)
+                < least(t.cumulative_quantity, c.ceiling_quantity)
         order by c.order_id
     loop
         update oms.orders set oco_group_id = coalesce(oco_group_id, order_id)
