@@ -342,6 +342,7 @@ def fold(events: list[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 def test_events_fold_to_the_order_whatever_the_venue_says(conn, session):
     """No report, in any sequence, breaks an invariant or leaves order and log apart."""
+    conn.execute("select risk.set_limit('position', '{}', 1000000000, 'test')")
 
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(STEPS, min_size=1, max_size=14))
