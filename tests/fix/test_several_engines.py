@@ -1,0 +1,22 @@
+"""Several FIX engines in one process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+def test_several_engines_in_one_process_are_made_without_a_crash(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("several_engines.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["4 engines"]), done.stderr
