@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ def test_several_engines_in_one_process_are_made_without_a_crash(tmp_path: Path)
     script = Path(__file__).with_name("several_engines.py")
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path)],
+        # Freed memory is overwritten, so that its use is noticed.
+        env={**os.environ, "MALLOC_PERTURB_": "165"},
         capture_output=True,
         text=True,
         timeout=60,
