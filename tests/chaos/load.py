@@ -32,7 +32,7 @@ _CALLS = {
     "replace": f"select * from oms.replace_order(%s, %s, %s, {_AS_OF})",
     "cancel": f"select * from oms.cancel_order(%s, %s, {_AS_OF})",
 }
-_PAUSE_S = 0.12
+_PAUSE_S = 0.15
 _AGAIN = 0.05
 _GONE = (psycopg.OperationalError, psycopg.InterfaceError)
 
@@ -89,7 +89,7 @@ class Client:
             request.tries += 1
             try:
                 self.once(request)
-            except _GONE + (psycopg.errors.InternalError_,):
+            except (*_GONE, psycopg.errors.InternalError_):
                 self._hang_up()
                 self._pause.wait(_AGAIN)
             except psycopg.Error as error:

@@ -116,7 +116,12 @@ class Rig:
             )
 
         (self.home / "sessions.cfg").write_text(_SENDERS.format(port=fix_port))
-        gateway = [str(TESTS / "fix/gateway_process.py"), url("tsdb_worker", "gateway-db"), "10", "5"]
+        gateway = [
+            str(TESTS / "fix/gateway_process.py"),
+            url("tsdb_worker", "gateway-db"),
+            "20",
+            "20",
+        ]
         commands = {
             "venue": [
                 str(TESTS / "fix/simvenue/process.py"), url("tsdb_venue", "venue-db"),
@@ -360,7 +365,7 @@ def _set_up(conn: psycopg.Connection) -> str:
     conn.execute("select venue.configure('SIMDARK', '{\"self_trade\": \"allow\"}')")
     conn.execute("select venue.configure('SIMPR', '{\"self_trade\": \"cancel_resting\"}')")
     conn.execute("select venue.set_participant('SIM', 'DROP', '{\"drop_copy\": true}')")
-    often = {"heartbeat_s": 6, "mass_status_every_s": 15, "trades_every_s": 10, "stale_s": 30}
+    often = {"heartbeat_s": 10, "mass_status_every_s": 60, "trades_every_s": 120, "stale_s": 30}
     for name, more in (
         ("SIM", {"silence_s": 3}),
         ("SIMPR", {"version": "FIX.4.2", "sender": "OLD"}),
@@ -369,7 +374,7 @@ def _set_up(conn: psycopg.Connection) -> str:
         conn.execute("select oms.configure_fix_session(%s, %s)", (name, Jsonb(often | more)))
     conn.execute(
         "select oms.add_fix_session('SIM-COPY', 'SIM', %s)",
-        (Jsonb({"kind": "drop_copy", "sender": "DROP", "heartbeat_s": 6}),),
+        (Jsonb({"kind": "drop_copy", "sender": "DROP", "heartbeat_s": 10}),),
     )
     return str(market.session_id)
 
