@@ -4,6 +4,8 @@ PYTHON ?= python3
 DATA ?=
 FULL ?=
 TESTS ?=
+SEED ?=
+FAULTS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +19,7 @@ TRADER := $(BIN)/tsdb-trader
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo up test test-long lint format bench docs lock clean
+.PHONY: help setup demo up test test-long chaos lint format bench docs lock clean
 
 help: ## list the targets
 	@echo "usage: make [target] [PYTHON=python3.12]"
@@ -37,6 +39,10 @@ test: setup ## run the test suite (TESTS='path or options of pytest')
 
 test-long: setup ## run the chaos and fuzz tests that take many minutes
 	@$(BIN)/pytest -m long --timeout 3600 $(TESTS)
+
+chaos: setup ## run a session under random faults (SEED=number to repeat one, FAULTS=200)
+	@TSDB_TRADER_CHAOS_SEED=$(SEED) TSDB_TRADER_CHAOS_FAULTS=$(FAULTS) \
+		$(BIN)/pytest -m long --capture no --timeout 5400 tests/chaos
 
 lint: setup ## check style, types and SQL
 	@$(BIN)/ruff check .

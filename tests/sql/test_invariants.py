@@ -12,6 +12,26 @@ from tests import factories
 from tsdb_trader.api import summary
 
 
+def _fill(conn: psycopg.Connection, session: uuid.UUID, order_id: int, number: int) -> None:
+    """Fill an order in our books and in the venue's."""
+    venue = factories.Venue(conn, order_id)
+    venue.fill(100)
+    conn.execute(
+        """insert into venue._orders (venue, order_no, participant, fix_session, cl_ord_id,
+            root_cl_ord_id, session_id, symbol, side, quantity, order_type, time_in_force, status,
+            cumulative_quantity, notional, rank, as_of)
+        values ('SIM', %s, 'TSDB', 'x', %s, %s, %s, 'IBM', 'buy', 100, 'limit', 'day', 'filled', 100, 10000,
+            1, %s)""",
+        (number, venue.cl_ord_id, venue.cl_ord_id, session, factories.AS_OF),
+    )
+    conn.execute(
+        """insert into venue._reports (venue, report_no, participant, fix_session, msg_type, exec_id,
+            exec_type, order_no, session_id, cl_ord_id, quantity, price, ts, fields, sent)
+        values ('SIM', %s, 'TSDB', 'x', '8', %s, 'F', %s, %s, %s, 100, 100, %s, '{}', true)""",
+        (number, f"E{order_id}-1", number, session, venue.cl_ord_id, factories.AS_OF),
+    )
+
+
 @pytest.fixture
 def session_id(conn: psycopg.Connection) -> uuid.UUID:
     """Return a session with one filled order of an operator, which the venue knows as well."""
@@ -19,23 +39,7 @@ def session_id(conn: psycopg.Connection) -> uuid.UUID:
     factories.set_quote(conn, session)
     ((order_id, status, reasons),) = factories.submit(conn, factories.order(session))
     assert status == "pending_new", reasons
-    venue = factories.Venue(conn, order_id)
-    venue.fill(100)
-    conn.execute(
-        """insert into venue._orders (venue, order_no, participant, fix_session, cl_ord_id,
-            root_cl_ord_id, session_id,
-            symbol, side, quantity, order_type, time_in_force, status, cumulative_quantity, notional,
-            rank, as_of)
-        values ('SIM', 1, 'TSDB', 'x', %s, %s, %s, 'IBM', 'buy', 100, 'limit', 'day', 'filled', 100, 10000,
-            1, %s)""",
-        (venue.cl_ord_id, venue.cl_ord_id, session, factories.AS_OF),
-    )
-    conn.execute(
-        """insert into venue._reports (venue, report_no, participant, fix_session, msg_type, exec_id,
-            exec_type, order_no, session_id, cl_ord_id, quantity, price, ts, fields, sent)
-        values ('SIM', 1, 'TSDB', 'x', '8', %s, 'F', 1, %s, %s, 100, 100, %s, '{}', true)""",
-        (f"E{order_id}-1", session, venue.cl_ord_id, factories.AS_OF),
-    )
+    _fill(conn, session, order_id, 1)
     return session
 
 
@@ -49,6 +53,18 @@ def test_invariants_of_a_sound_session_all_hold(
     found = summary.check_invariants(conn, session_id)
     assert [i for i in found if not i.passed] == []
     assert len(found) == 10
+
+
+def test_invariants_of_a_parent_whose_child_filled_all_hold(
+    conn: psycopg.Connection, session_id: uuid.UUID
+) -> None:
+    spec = factories.order(session_id, is_parent=True, quantity="300")
+    ((parent_id, _, _),) = factories.submit(conn, spec)
+    spec = factories.order(session_id, origin="parent", operator=None, parent_order_id=parent_id)
+    ((child_id, status, reasons),) = factories.submit(conn, spec)
+    assert status == "pending_new", reasons
+    _fill(conn, session_id, child_id, 2)
+    assert _broken(conn, session_id) == []
 
 
 @pytest.mark.parametrize(

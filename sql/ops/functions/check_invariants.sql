@@ -68,7 +68,8 @@ begin
             coalesce(sum(e.quantity), 0) as executed
         from oms.orders o
         left join oms.executions e on e.order_id = o.order_id
-        where o.session_id = p_session_id and o.status <> 'denied'
+        -- A parent's fills are its children's, and no venue knows it.
+        where o.session_id = p_session_id and o.status <> 'denied' and not o.is_parent
         group by o.order_id),
     booked as (
         select v.cl_ord_id, v.cumulative_quantity as on_book, coalesce(sum(x.quantity), 0) as traded

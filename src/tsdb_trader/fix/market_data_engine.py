@@ -156,6 +156,9 @@ class _Wires(quickfix.LogFactory):  # type: ignore[misc]
     def __init__(self, wire: _Wire) -> None:
         super().__init__()
         self._wire = wire
+        # The binding frees a lock of the whole process when it takes ownership of a log: a second
+        # session would crash.
+        wire.this.disown()
 
     def create(self, *_session: Any) -> _Wire:
         return self._wire
@@ -217,7 +220,7 @@ class Engine:
         self._initiator = quickfix.SocketInitiator(
             self._callbacks, self._stores, self._settings, self._logs
         )
-        for owned in (self._initiator, self._stores, self._logs, self._wire, self._callbacks):
+        for owned in (self._initiator, self._stores, self._logs, self._callbacks):
             owned.this.disown()
         self._started = False
 

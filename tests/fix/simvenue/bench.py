@@ -45,6 +45,29 @@ class Market:
         )
         self._sources: dict[str, tuple[object, object]] = {}
 
+    @classmethod
+    def resume(cls, conn: psycopg.Connection, session_id: UUID | str) -> Market:
+        """Go on with a session after its last batch."""
+        market = cls.__new__(cls)
+        market.conn, market.session_id = conn, UUID(str(session_id))
+        market.batch_no, now, market._seq, market.feed_id = conn.execute(
+            "select coalesce(max(b.batch_no), 0), coalesce(max(b.as_of), s.from_ts), "
+            "coalesce((select max(seq) from market._quotes q where q.feed_id = s.feed_id), 0), "
+            "s.feed_id from ops.sessions s left join market.batches b using (session_id) "
+            "where s.session_id = %s group by s.session_id",
+            (market.session_id,),
+        ).fetchone()  # type: ignore[misc]
+        market.now = now.astimezone(UTC)
+        market._sources = {
+            symbol: (instrument_id, source_id)
+            for symbol, instrument_id, source_id in conn.execute(
+                "select i.symbol, i.instrument_id, s.source_id from market.sources s "
+                "join ref.instruments i using (instrument_id) where s.feed_id = %s",
+                (market.feed_id,),
+            )
+        }
+        return market
+
     def _one(self, query: str, *arguments: object) -> object:
         row = self.conn.execute(query, arguments).fetchone()  # type: ignore[arg-type]
         assert row is not None

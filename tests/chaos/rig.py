@@ -1,0 +1,384 @@
+"""The whole platform in processes of its own, faults on top, and what has to hold afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from chaos.flow import ACCOUNTS, SYMBOLS
+from chaos.lines import Line
+from chaos.processes import TESTS, Child, DatabaseServer, Nurse, fake_time_library
+from chaos.schedule import Fault
+from fix.simvenue.bench import Market, free_port
+from tsdb_trader import embedded, schema
+from tsdb_trader.config import Settings
+
+SESSIONS = ("SIM", "SIMPR", "SIMDARK", "SIM-COPY")
+_SENDERS = """[DEFAULT]
+SocketAcceptPort={port}
+SocketReuseAddress=Y
+SocketNodelay=Y
+ValidateUserDefinedFields=N
+[SESSION]
+BeginString=FIX.4.4
+SenderCompID=SIM
+TargetCompID=TSDB
+[SESSION]
+BeginString=FIX.4.4
+SenderCompID=SIM
+TargetCompID=DROP
+[SESSION]
+BeginString=FIX.4.2
+SenderCompID=SIMPR
+TargetCompID=OLD
+[SESSION]
+BeginString=FIX.4.4
+SenderCompID=SIMDARK
+TargetCompID=NEW
+"""
+_STORE_BYTES = 96 << 20
+_LIVE = "select count(*) from oms.orders where is_live or status = 'held' or awaits_venue"
+
+
+class Stuck(AssertionError):
+    """Something that has to come back did not."""
+
+
+class Rig:
+    """Server, venues, two gateways and a desk, each on lines that can break.
+
+    Attributes
+    ----------
+    skipped
+        Faults that this machine cannot have, with the reason.
+    """
+
+    def __init__(self, home: Path, seed: int) -> None:
+        self.home, self.seed = home, seed
+        self.done: Counter[str] = Counter()
+        self.skipped: dict[str, str] = {}
+        self.config = Settings(home=home)
+        self.server = DatabaseServer(self.config)
+        self._stack = contextlib.ExitStack()
+        self._healing: list[threading.Timer] = []
+
+    def open(self) -> None:
+        """Start everything, and wait until orders flow."""
+        server = embedded.ensure_running(self.config)
+        self._stack.callback(embedded.stop, self.config, immediate=True)
+        with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
+            # Processes die here, not machines.
+            admin.execute("alter system set fsync = off")
+            admin.execute("select pg_reload_conf()")
+        self.url = server.url()
+        schema.migrate(self.url)
+        with self._connect() as conn:
+            self.session_id = _set_up(conn)
+        self._mount_store()
+        library = fake_time_library()
+        if library is None:
+            self.skipped["clock"] = "no libfaketime for this machine"
+        self._wire(server, library)
+        nurse = Nurse(list(self.children.values()))
+        self._stack.callback(nurse.stop)
+        for name in ("venue", "gateway-1", "gateway-2"):
+            self.children[name].start()
+        self.await_gates(90)
+        self.children["load"].start()
+        self.await_progress(60)
+
+    def _wire(self, server: embedded.Server, library: Path | None) -> None:
+        port = psycopg.conninfo.conninfo_to_dict(server.url(tcp=True))["port"]
+        fix_port = free_port()
+        database = int(str(port))
+        self.lines = {
+            "fix": Line(fix_port),
+            **{f"{who}-db": Line(database) for who in ("gateway", "venue", "load")},
+        }
+        for line in self.lines.values():
+            self._stack.callback(line.close)
+
+        def url(role: str | None, line: str) -> str:
+            return psycopg.conninfo.make_conninfo(
+                server.url(role, tcp=True), port=self.lines[line].port
+            )
+
+        (self.home / "sessions.cfg").write_text(_SENDERS.format(port=fix_port))
+        gateway = [
+            str(TESTS / "fix/gateway_process.py"),
+            url("tsdb_worker", "gateway-db"),
+            "20",
+            "20",
+        ]
+        commands = {
+            "venue": [
+                str(TESTS / "fix/simvenue/process.py"), url("tsdb_venue", "venue-db"),
+                str(self.home / "sessions.cfg"), "SIM", "SIMPR", "SIMDARK",
+            ],
+            "gateway-1": gateway,
+            "gateway-2": gateway,
+            "load": [
+                str(TESTS / "chaos/load.py"), url(None, "load-db"), url("tsdb_operator", "load-db"),
+                self.session_id, str(self.home / "journal.jsonl"), str(self.seed),
+            ],
+        }  # fmt: skip
+        self.children = {}
+        for name, command in commands.items():
+            to = fix_port if name == "venue" else self.lines["fix"].port
+            more = {"TSDB_TRADER_FIX_PORT": str(to)}
+            fake = None if name == "load" else library
+            child = Child(name, command, self.home, fake, **more)
+            self.children[name] = child
+            self._stack.callback(child.end, 1.0)
+
+    def _mount_store(self) -> None:
+        """Give the gateways' message stores a small disk of their own, which can be filled."""
+        self._disk = self.home / "fix" / "gateway"
+        self._disk.mkdir(parents=True)
+        if os.geteuid() != 0:
+            self.skipped["disk_full"] = "only root can mount a small file system"
+            return
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={_STORE_BYTES}", "tmpfs", str(self._disk)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if mounted.returncode:
+            self.skipped["disk_full"] = mounted.stderr.strip()
+            return
+        self._stack.callback(subprocess.run, ["umount", "-l", str(self._disk)], check=False)
+
+    def close(self) -> None:
+        """End everything."""
+        for timer in self._healing:
+            timer.cancel()
+        self._stack.close()
+
+    # Faults ----------------------------------------------------------------------------------
+
+    def hurt(self, fault: Fault) -> None:
+        """Do what a fault says; its end comes by itself."""
+        time.sleep(fault.wait_s)
+        if fault.kind in self.skipped:
+            return
+        if getattr(self, f"_{fault.kind}")(fault) is not False:
+            name = fault.more.get("fault", fault.target)
+            self.done[f"{fault.kind} {name}"] += 1
+
+    def _later(self, seconds: float, heal: object, *arguments: object) -> None:
+        timer = threading.Timer(seconds, heal, arguments)  # type: ignore[arg-type]
+        timer.daemon = True
+        timer.start()
+        self._healing = [t for t in self._healing if t.is_alive()] + [timer]
+
+    def _kill(self, fault: Fault) -> bool:
+        return self.children[fault.target].signal(signal.SIGKILL)
+
+    def _pause(self, fault: Fault) -> bool:
+        child = self.children[fault.target]
+        if not child.signal(signal.SIGSTOP):
+            return False
+        self._later(fault.seconds, child.signal, signal.SIGCONT)
+        return True
+
+    def _kill_server(self, _fault: Fault) -> None:
+        self.server.kill()
+
+    def _kill_backend(self, fault: Fault) -> None:
+        self.server.kill_backend(int(fault.wait_s * 1000))
+
+    def _pause_server(self, fault: Fault) -> None:
+        pids = self.server.pause()
+        # Not later: the next fault may ask the server for something.
+        time.sleep(fault.seconds)
+        self.server.resume(pids)
+
+    def _reset(self, fault: Fault) -> None:
+        self.lines[fault.target].reset()
+
+    def _cut(self, fault: Fault) -> None:
+        self.lines[fault.target].cut()
+
+    def _half_open(self, fault: Fault) -> None:
+        self.lines[fault.target].silence()
+        self._later(fault.seconds, self.lines[fault.target].heal)
+
+    def _delay(self, fault: Fault) -> None:
+        self.lines[fault.target].delay(fault.more["milliseconds"] / 1000)
+        self._later(fault.seconds, self.lines[fault.target].delay, 0.0)
+
+    def _venue(self, fault: Fault) -> None:
+        self.one("select venue.inject_fault(%s, %s)", fault.target, fault.more["fault"])
+
+    def _disk_full(self, fault: Fault) -> None:
+        ballast = self._disk / "ballast"
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(65536))
+        self._later(fault.seconds, ballast.unlink, True)
+
+    def _clock(self, fault: Fault) -> None:
+        child = self.children[fault.target]
+        child.jump(fault.more["jump_s"])
+        self._later(fault.seconds, child.jump, 0)
+
+    # Looking ---------------------------------------------------------------------------------
+
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            self.url, autocommit=True, connect_timeout=5, options="-c TimeZone=UTC"
+        )
+
+    def one(self, query: str, *parameters: object) -> object:
+        """Return the first column of the first row; waits for the server."""
+        while True:
+            try:
+                with self._connect() as conn:
+                    row = conn.execute(query, parameters).fetchone()
+                return row[0] if row else None
+            except psycopg.OperationalError:
+                time.sleep(0.1)
+
+    def await_true(self, query: str, what: str, timeout_s: float, *parameters: object) -> None:
+        """Wait until a query says so.
+
+        Raises
+        ------
+        Stuck
+            It does not in `timeout_s` seconds.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self.one(query, *parameters):
+            if time.monotonic() > deadline:
+                beats = self.one(
+                    "select json_object_agg(worker, json_build_object('age', "
+                    "clock_timestamp() - beat_at, 'status', status, 'detail', detail)) "
+                    "from ops.heartbeats"
+                )
+                raise Stuck(f"never: {what}\n{beats}")
+            time.sleep(0.1)
+
+    def await_gates(self, timeout_s: float) -> None:
+        """Wait until every FIX session may send, or listens."""
+        self.await_true(
+            "select count(*) = %s from ops.heartbeats where kind = 'fix_session' "
+            "and beat_at > clock_timestamp() - interval '4 s' and status = 'running' "
+            "and detail->>'gate' = 'open' and detail->>'logged_on' = 'true'",
+            "every FIX session is open again",
+            timeout_s,
+            len(SESSIONS),
+        )
+
+    def await_progress(self, timeout_s: float) -> None:
+        """Wait until orders are submitted and venues report."""
+        counts = "(select count(*) from oms.orders), (select count(*) from oms.executions)"
+        orders, executions = self.one(f"select array[{counts}]")  # type: ignore[misc]
+        self.await_true(
+            "select (select count(*) from oms.orders) > %s + 5 "
+            "and (select count(*) from oms.executions) > %s",
+            "orders are submitted and filled again",
+            timeout_s,
+            orders,
+            executions,
+        )
+
+    # The end ---------------------------------------------------------------------------------
+
+    def calm(self) -> None:
+        """Let every fault end, the desk finish, and everything be answered."""
+        for timer in self._healing:
+            timer.join()
+        for line in self.lines.values():
+            line.heal()
+        status = self.children["load"].end(90)
+        if status != 0:
+            raise Stuck(f"the desk did not get its answers: exit {status}")
+        self.await_gates(90)
+        # A venue that holds a report back for a reordering lets go of it with the connection.
+        self.children["venue"].signal(signal.SIGTERM)
+        time.sleep(1.0)
+        self.await_gates(90)
+        deadline = time.monotonic() + 90
+        while self.one(_LIVE):
+            if time.monotonic() > deadline:
+                stuck = self.one(
+                    "select json_agg(json_build_object('order', order_id, 'status', status, "
+                    "'cl_ord_id', cl_ord_id, 'parent', is_parent)) from oms.orders "
+                    "where is_live or status = 'held' or awaits_venue"
+                )
+                raise Stuck(f"orders are stuck: {stuck}")
+            self.one(
+                "select count(*) from oms.cancel_all('{}', %s, "
+                "(select max(as_of) from market.batches))",
+                uuid4(),
+            )
+            with contextlib.suppress(Stuck):
+                self.await_true(f"select ({_LIVE}) = 0", "all orders are over", 5)
+        self.await_true(
+            "select not exists (select from venue.orders where status not in "
+            "('filled', 'cancelled', 'rejected', 'expired'))",
+            "the venues have no order left",
+            30,
+        )
+        # The next lists of trades are complete, and so are the copies.
+        self.await_true(
+            "select not exists (select from venue.executions x where x.kind = 'execution' "
+            "and x.venue <> 'SIMPR' and not exists (select from oms.venue_trades t "
+            "where t.exec_id = x.exec_id and t.source = 'trade_capture'))",
+            "trade capture has every execution",
+            60,
+        )
+
+    def stop(self) -> Iterator[tuple[str, Counter[str]]]:
+        """End the workers cleanly; yield how often each ended before, and how."""
+        for name in ("gateway-1", "gateway-2", "venue"):
+            child = self.children[name]
+            if child.end(30) is None:
+                raise Stuck(f"{name} did not end")
+        for name, child in self.children.items():
+            yield name, child.ends
+
+
+def _set_up(conn: psycopg.Connection) -> str:
+    """Make market, accounts and FIX sessions; return the trading session."""
+    market = Market(conn)
+    for symbol in SYMBOLS:
+        market.list(symbol)
+    market.batch(*((symbol, ("99.99", 500, "100.01", 500)) for symbol in SYMBOLS))
+    for account in ACCOUNTS:
+        conn.execute("insert into ref.accounts (account) values (%s)", (account,))
+    for control, value in (("position", 10_000_000), ("order_value", 10_000_000)):
+        conn.execute("select risk.set_limit(%s, '{}', %s, 'chaos')", (control, value))
+    conn.execute("select venue.configure('SIMDARK', '{\"self_trade\": \"allow\"}')")
+    conn.execute("select venue.configure('SIMPR', '{\"self_trade\": \"cancel_resting\"}')")
+    conn.execute("select venue.set_participant('SIM', 'DROP', '{\"drop_copy\": true}')")
+    often = {"heartbeat_s": 10, "mass_status_every_s": 60, "trades_every_s": 120, "stale_s": 30}
+    for name, more in (
+        ("SIM", {"silence_s": 3}),
+        ("SIMPR", {"version": "FIX.4.2", "sender": "OLD"}),
+        ("SIMDARK", {"sender": "NEW"}),
+    ):
+        conn.execute("select oms.configure_fix_session(%s, %s)", (name, Jsonb(often | more)))
+    conn.execute(
+        "select oms.add_fix_session('SIM-COPY', 'SIM', %s)",
+        (Jsonb({"kind": "drop_copy", "sender": "DROP", "heartbeat_s": 10}),),
+    )
+    return str(market.session_id)
+
+
+def new_seed() -> int:
+    """Return the seed that was asked for, or a new one."""
+    return int(os.environ.get("TSDB_TRADER_CHAOS_SEED") or random.SystemRandom().randrange(10**6))
