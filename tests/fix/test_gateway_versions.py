@@ -149,4 +149,5 @@ def test_drop_copy_is_compared_and_never_applied(trading: Trading) -> None:
         "and msg_type = '8' and direction = 'in'"
     )
     assert copies >= 3
-    assert trading.one("select count(*) from oms.executions") == 2
+    # The copy can be quicker than the report itself.
+    until(lambda: trading.one("select count(*) from oms.executions") == 2, "the bust itself")
