@@ -175,6 +175,10 @@ comment on column oms.order_actions.quantity is
 comment on column oms.order_actions.status is
     'accepted: a replace the venue carried out; void: refused, or never to be sent.';
 
+-- What a venue breaks it does not work again: the end of such an order has to be told.
+alter table oms.ouch_orders add column broken boolean not null default false;
+comment on column oms.ouch_orders.broken is 'One of its trades was broken.';
+
 -- Executions ---------------------------------------------------------------------------------------
 
 alter table oms.executions

@@ -51,6 +51,7 @@ class Life:
     dead: bool = False
     fix_cancel: str | None = None
     last_fill: tuple[int, str] = (1, "none")
+    broken: bool = False
     told: list[tuple[str, list[dict[str, Any]]] | tuple[int, bytes]] = field(default_factory=list)
     fix_sent: list[dict[str, Any]] = field(default_factory=list)
     ouch_sent: list[tuple[int, bytes]] = field(default_factory=list)
@@ -144,7 +145,7 @@ class Life:
         self.last_fill = (values["match_number"], f"{self.fix_id}-{self.seconds + 1}-0")
         if not self.leaves:
             self.dead = True
-            if self.canceled:
+            if self.canceled or self.broken:
                 reports.append({150: "4", 39: "4", 58: "the rest was taken off before"})
         self.say("E", values, *reports)
 
@@ -209,6 +210,7 @@ class Life:
 
     def bust(self) -> None:
         """Break the last fill, or one that never was."""
+        self.broken = True
         match, exec_id = self.last_fill
         values = {"match_number": match, "reason": "E", "cl_ord_id": ""}
         self.say("B", values, {150: "H", 19: exec_id, 58: "trade broken: erroneous"})
@@ -348,6 +350,7 @@ def test_lives_in_both_languages_leave_the_same_orders(desk: Desk) -> None:
 
     @given(st.lists(steps, max_size=9), st.integers(0, 9), st.integers(0, 99))
     @example([("fill", 100, 10_000)], 1, 0)
+    @example([("fill", 1, 9990), ("bust", 1, 9990), ("fill", 99, 9990)], 1, 0)
     @example([("fill", 40, 10_000), ("expire", 1, 1)], 1, 0)
     @example([("ask_cancel", 1, 1), ("refuse_cancel", 1, 1), ("repeat", 1, 1)], 1, 0)
     @example([], 0, 0)

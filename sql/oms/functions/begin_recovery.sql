@@ -10,13 +10,9 @@ as $$
 #variable_conflict use_column
 declare
     v_order oms.orders;
-    v_venue_id integer;
+    v_venue_id constant integer := ref._venue_id(p_venue);
 begin
     perform oms._require_read_committed();
-    select venue_id into v_venue_id from ref.venues where venue = p_venue;
-    if not found then
-        raise exception 'venue "%" does not exist', p_venue using errcode = 'TT002';
-    end if;
     -- Accounts in the order all others lock them.
     perform oms._lock_account(a.session_id, a.account)
     from (

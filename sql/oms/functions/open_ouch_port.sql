@@ -9,13 +9,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-    v_venue_id integer;
+    v_venue_id constant integer := ref._venue_id(p_venue);
     v_port oms.ouch_ports;
 begin
-    select v.venue_id into v_venue_id from ref.venues v where v.venue = p_venue;
-    if not found then
-        raise exception 'venue "%" does not exist', p_venue using errcode = 'TT002';
-    end if;
     insert into oms.ouch_ports (port, venue_id, trade_date) values (p_port, v_venue_id, p_trade_date)
     on conflict (port) do nothing;
     select p.* into v_port from oms.ouch_ports p where p.port = p_port for update;

@@ -11,15 +11,11 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_venue_id integer;
+    v_venue_id constant integer := ref._venue_id(p_venue);
     v_before constant timestamptz := clock_timestamp() - p_grace;
     v_difference record;
     v_found bigint[] := '{}';
 begin
-    select v.venue_id into v_venue_id from ref.venues v where v.venue = p_venue;
-    if not found then
-        raise exception 'venue "%" does not exist', p_venue using errcode = 'TT002';
-    end if;
     perform pg_advisory_xact_lock(hashtextextended('reconcile ' || p_venue, 0));
     for v_difference in
         with theirs as (

@@ -16,15 +16,11 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_venue_id integer;
+    v_venue_id constant integer := ref._venue_id(p_venue);
     v_trade record;
     v_count integer;
     v_other record;
 begin
-    select v.venue_id into v_venue_id from ref.venues v where v.venue = p_venue;
-    if not found then
-        raise exception 'venue "%" does not exist', p_venue using errcode = 'TT002';
-    end if;
     if p_complete and p_trade_date is null then
         raise exception 'a complete list needs its trade date' using errcode = 'TT001';
     end if;

@@ -8,14 +8,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     insert into oms.ouch_orders (port, trade_date, user_ref_num, cl_ord_id, root_cl_ord_id,
-        cancel_cl_ord_id, symbol, side, quantity, executed, canceled)
+        cancel_cl_ord_id, symbol, side, quantity, executed, canceled, broken)
     select p.port, p.trade_date, o.user_ref_num, o.cl_ord_id, o.root_cl_ord_id, o.cancel_cl_ord_id,
-        o.symbol, o.side, o.quantity, o.executed, o.canceled
+        o.symbol, o.side, o.quantity, o.executed, o.canceled, o.broken
     from oms.ouch_ports p
     cross join jsonb_populate_record(null::oms.ouch_orders, p_order) o
     where p.port = p_port
     on conflict (port, trade_date, user_ref_num) do update set
-        quantity = excluded.quantity, executed = excluded.executed, canceled = excluded.canceled;
+        quantity = excluded.quantity, executed = excluded.executed, canceled = excluded.canceled,
+        broken = excluded.broken;
     if not found then
         raise exception 'port "%" does not exist', p_port using errcode = 'TT002';
     end if;

@@ -24,7 +24,7 @@ class OuchOrder:
     """An order under one UserRefNum; quantities in shares.
 
     `root_cl_ord_id` is the ClOrdID by which the order path knows it, `executed` and `canceled`
-    what is done of `quantity`.
+    what is done of `quantity`; `broken` says that a trade of it was taken back.
     """
 
     user_ref_num: int
@@ -36,6 +36,7 @@ class OuchOrder:
     quantity: int
     executed: int = 0
     canceled: int = 0
+    broken: bool = False
 
     @property
     def leaves(self) -> int:
@@ -78,7 +79,7 @@ def find_order(
     cur = conn.cursor(row_factory=class_row(OuchOrder))
     return cur.execute(
         "select user_ref_num, cl_ord_id, root_cl_ord_id, cancel_cl_ord_id, symbol, side, quantity, "
-        "executed, canceled from oms.ouch_orders "
+        "executed, canceled, broken from oms.ouch_orders "
         "where port = %s and trade_date = %s and user_ref_num = %s",
         (port, trade_date, user_ref_num),
     ).fetchone()

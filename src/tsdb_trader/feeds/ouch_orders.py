@@ -150,6 +150,7 @@ class _Translator:
         if message.type == "B":
             reason = BROKEN_REASONS.get(message.text("reason"), message.text("reason"))
             text = f"trade broken: {reason}"
+            self._change(broken=True)
             self._report("trade_cancel", exec_ref_id=self._match_id(), text=text)
         elif message.type == "T":
             self._report("restated", text="priority changed", order_id=self._venue_id())
@@ -181,7 +182,8 @@ class _Translator:
             last_qty=Decimal(shares),
             last_px=Decimal(self._message.number("price")).scaleb(-_PRICE_DECIMALS),
         )
-        if self._order.leaves <= 0 and self._order.canceled:
+        if self._order.leaves <= 0 and (self._order.canceled or self._order.broken):
+            # The order path has more left than the venue, which works none of that again.
             self._report("cancelled", text="the rest was taken off before")
 
     def _rejected(self) -> None:
