@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 import nursery
 from fix.harness import DEADLINE_S, Desk, Gateway, Proxy, ScriptedVenue, until
+from fix.simvenue import newest as newest_dictionary
 from fix.simvenue.bench import Client, Market, Venue, free_port
 from fix.trading import SECRET, Trading
 
@@ -96,6 +97,7 @@ TargetCompID=OTHER
 NEWEST = """[SESSION]
 BeginString=FIXT.1.1
 DefaultApplVerID=FIX.5.0SP2
+AppDataDictionary={dictionary}
 TargetCompID=NEW
 """
 
@@ -114,6 +116,7 @@ class Hall:
     def __init__(self, conn: psycopg.Connection, url: str, home: Path, tape: Market) -> None:
         self.conn, self.tape = conn, tape
         self.venue = Venue(url, home, free_port(), sessions=home / "sessions.cfg")
+        self.dictionary: Path | None = None
         self._clients: list[Client] = []
 
     def configure(self, venue: str = "SIM", **settings: object) -> None:
@@ -127,8 +130,11 @@ class Hall:
         )
 
     def open(self, *venues: str, newest: bool = False) -> None:
-        """Start the process; only if asked with NEW, whose dictionary takes seconds to read."""
-        sessions = SESSIONS.format(port=self.venue.port) + (NEWEST if newest else "")
+        """Start the process; only if asked with NEW, whose dictionary is a large one."""
+        sessions = SESSIONS.format(port=self.venue.port)
+        if newest:
+            self.dictionary = newest_dictionary.write(self.venue.home)
+            sessions += NEWEST.format(dictionary=self.dictionary.name)
         (self.venue.home / "sessions.cfg").write_text(sessions)
         self.venue.venues = venues or ("SIM",)
         self.venue.start()
@@ -154,6 +160,7 @@ class Hall:
             target=target,
             begin=begin,
             logon=fields,
+            dictionary=self.dictionary if begin == "FIXT.1.1" else None,
         )
         self._clients.append(client)
         client.start()

@@ -217,6 +217,7 @@ class Client:
     target: str = "SIM"
     begin: str = "FIX.4.4"
     logon: dict[str, str] = field(default_factory=dict)
+    dictionary: Path | None = None
 
     def start(self) -> None:
         folder = self.home / f"{self.comp_id}-{self.target}"
@@ -229,6 +230,7 @@ class Client:
             self.target,
             self.begin,
             json.dumps(self.logon),
+            *([str(self.dictionary)] if self.dictionary else []),
             piped=True,
         )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
