@@ -6,7 +6,6 @@ create or replace function oms._apply_report(
     p_message oms.fix_messages
 ) returns boolean
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_exec_type constant text := p_report->>'exec_type';

@@ -4,7 +4,6 @@
 create or replace function oms._apply_terms(p_order oms.orders, p_report jsonb)
 returns jsonb
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_action oms.order_actions;

@@ -8,7 +8,6 @@ create or replace function oms._book_execution(
     p_message oms.fix_messages
 ) returns bigint
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_row oms.executions := p_row;

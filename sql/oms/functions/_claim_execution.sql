@@ -7,7 +7,6 @@ create or replace function oms._claim_execution(
     p_report jsonb
 ) returns boolean
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_exec_id constant text := p_report->>'exec_id';

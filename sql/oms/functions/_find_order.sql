@@ -1,23 +1,26 @@
 -- The order a report is about: by any ClOrdID it ever had, or, where the venue names none of ours (it
 -- acted by itself), by the venue's own OrderID. All null when nobody knows it.
-create or replace function oms._find_order(p_venue_id integer, p_report jsonb)
-returns oms.orders
+create or replace function oms._find_order(
+    p_venue_id integer,
+    p_report jsonb,
+    out order_id bigint,
+    out session_id uuid,
+    out account text
+)
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_order oms.orders;
+#variable_conflict use_column
 begin
-    select o.* into v_order
+    select o.order_id, o.session_id, o.account into order_id, session_id, account
     from oms.order_actions a join oms.orders o using (order_id)
     where a.cl_ord_id in (p_report->>'cl_ord_id', p_report->>'orig_cl_ord_id')
     limit 1;
     if not found and p_report->>'cl_ord_id' is null then
-        select o.* into v_order from oms.orders o
+        select o.order_id, o.session_id, o.account into order_id, session_id, account
+        from oms.orders o
         where o.venue_id = p_venue_id and o.venue_order_id = p_report->>'order_id';
     end if;
-    return v_order;
 end
 $$;
-comment on function oms._find_order(integer, jsonb) is 'The order a report is about.';
+comment on function oms._find_order(integer, jsonb) is 'The order a report is about, and its account.';

@@ -14,7 +14,6 @@ create or replace function oms._reverse_execution(
     out execution_id bigint
 )
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

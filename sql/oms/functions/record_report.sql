@@ -20,6 +20,7 @@ as $$
 declare
     v_message oms.fix_messages;
     v_venue ref.venues;
+    v_found record;
     v_order oms.orders;
     v_new boolean := true;
 begin
@@ -28,12 +29,12 @@ begin
     if not found then
         raise exception 'venue "%" does not exist', p_venue using errcode = 'TT002';
     end if;
-    v_message := oms._archive(p_message || '{"direction": "in"}');
-    v_order := oms._find_order(v_venue.venue_id, p_report);
+    select * into v_message from oms._archive(jsonb_build_array(p_message || '{"direction": "in"}'));
+    select f.* into v_found from oms._find_order(v_venue.venue_id, p_report) f;
     -- Lock first, look afterwards: see oms._lock_account.
-    perform oms._lock_account(coalesce(v_order.session_id, '00000000-0000-0000-0000-000000000000'),
-        coalesce(v_order.account, 'suspense'));
-    select * into v_order from oms.orders o where o.order_id = v_order.order_id for update;
+    perform oms._lock_account(coalesce(v_found.session_id, '00000000-0000-0000-0000-000000000000'),
+        coalesce(v_found.account, 'suspense'));
+    select * into v_order from oms.orders o where o.order_id = v_found.order_id for update;
 
     if p_report->>'msg_type' = '9' then
         v_new := oms._apply_cancel_reject(v_order, p_report, v_message);

@@ -3,7 +3,6 @@ create or replace function risk._as_row(p_order risk.order_request)
 returns oms.orders
 language plpgsql
 immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v oms.orders;

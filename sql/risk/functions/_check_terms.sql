@@ -3,7 +3,6 @@ create or replace function risk._check_terms(p_order risk.order_request)
 returns void
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_waits constant boolean := p_order.time_in_force in ('day', 'gtc', 'gtd');

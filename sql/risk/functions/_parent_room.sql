@@ -8,7 +8,6 @@ create or replace function risk._parent_room(
 )
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_parent oms.orders;

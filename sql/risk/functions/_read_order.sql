@@ -4,7 +4,6 @@ create or replace function risk._read_order(p_order jsonb)
 returns risk.order_request
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_known constant text[] := array['session_id', 'account', 'strategy', 'origin', 'signal_id',
@@ -15,6 +14,8 @@ declare
         'contingent_on', 'oco'];
     v_key text;
     v_order risk.order_request;
+    v record;
+    v_problem text;
 begin
     if p_order is null or jsonb_typeof(p_order) <> 'object' then
         raise exception 'an order is a JSON object, not %', coalesce(jsonb_typeof(p_order), 'null')
@@ -81,41 +82,43 @@ begin
     end if;
     perform risk._check_terms(v_order);
 
-    if not exists (select from ops.sessions where session_id = v_order.session_id) then
-        raise exception 'session % does not exist: open one with ops.open_session', v_order.session_id
-            using errcode = 'TT002';
-    end if;
-    if not exists (select from ref.accounts where account = v_order.account) then
-        raise exception 'account "%" does not exist', v_order.account using errcode = 'TT002';
-    end if;
-    select strategy_id into v_order.strategy_id from signal.strategies where strategy = v_order.strategy;
-    if not found then
-        raise exception 'strategy "%" does not exist', v_order.strategy using errcode = 'TT002';
-    end if;
     if (p_order->>'symbol' is null) = (v_order.instrument_id is null) then
         raise exception 'an order names its instrument by either symbol or instrument_id' using errcode = 'TT001';
-    end if;
-    select instrument_id, symbol into v_order.instrument_id, v_order.symbol
-    from ref.instruments
-    where symbol = p_order->>'symbol' or instrument_id = v_order.instrument_id;
-    if not found then
-        raise exception 'instrument "%" does not exist', coalesce(p_order->>'symbol', p_order->>'instrument_id')
-            using errcode = 'TT002';
     end if;
     if v_order.is_parent and p_order->>'venue' is not null then
         raise exception 'a parent order has no venue: its children do' using errcode = 'TT001';
     end if;
-    if not v_order.is_parent then
-        v_order.venue := coalesce(p_order->>'venue', (select venue from ref.venues order by venue_id limit 1));
-        select venue_id into v_order.venue_id from ref.venues where venue = v_order.venue;
-        if not found then
-            raise exception 'venue "%" does not exist', v_order.venue using errcode = 'TT002';
-        end if;
+    select
+        exists (select from ops.sessions where session_id = v_order.session_id) as has_session,
+        exists (select from ref.accounts where account = v_order.account) as has_account,
+        v_order.parent_order_id is null
+            or exists (select from oms.orders where order_id = v_order.parent_order_id) as has_parent,
+        (select strategy_id from signal.strategies where strategy = v_order.strategy) as strategy_id,
+        i.instrument_id, i.symbol, e.venue_id, e.venue
+    into v
+    from (values (1)) as one
+    left join ref.instruments i on i.symbol = p_order->>'symbol' or i.instrument_id = v_order.instrument_id
+    left join ref.venues e on not v_order.is_parent
+        and e.venue = coalesce(p_order->>'venue', (select venue from ref.venues order by venue_id limit 1));
+    v_problem := case
+        when not v.has_session then
+            format('session %s does not exist: open one with ops.open_session', v_order.session_id)
+        when not v.has_account then format('account "%s" does not exist', v_order.account)
+        when v.strategy_id is null then format('strategy "%s" does not exist', v_order.strategy)
+        when v.instrument_id is null then
+            format('instrument "%s" does not exist', coalesce(p_order->>'symbol', p_order->>'instrument_id'))
+        when not v_order.is_parent and v.venue_id is null then
+            format('venue "%s" does not exist', p_order->>'venue')
+        when not v.has_parent then format('parent order %s does not exist', v_order.parent_order_id)
+    end;
+    if v_problem is not null then
+        raise exception '%', v_problem using errcode = 'TT002';
     end if;
-    if v_order.origin = 'parent'
-        and not exists (select from oms.orders where order_id = v_order.parent_order_id) then
-        raise exception 'parent order % does not exist', v_order.parent_order_id using errcode = 'TT002';
-    end if;
+    v_order.strategy_id := v.strategy_id;
+    v_order.instrument_id := v.instrument_id;
+    v_order.symbol := v.symbol;
+    v_order.venue_id := v.venue_id;
+    v_order.venue := v.venue;
     return v_order;
 exception
     when invalid_text_representation or numeric_value_out_of_range or invalid_datetime_format

@@ -10,7 +10,6 @@ create or replace function risk._record_decision(
     out decided_at timestamptz
 )
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
     insert into risk.decisions as d (order_id, as_of, passed, controls, passes, reasons, observed, limit_values, action)
