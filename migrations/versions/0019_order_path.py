@@ -1,4 +1,4 @@
-"""The order path in fewer statements: functions whose results have another form."""
+"""Functions of the order path and of reconciliation whose results or arguments have another form."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ SQL = """
 -- sql/ has the new ones.
 drop function if exists oms._archive(jsonb);
 drop function if exists oms._find_order(integer, jsonb);
+drop function if exists oms.reconcile_trades(text, interval);
+
+create index on oms.executions (venue_id, trade_date);
+create index venue_trades_told_idx on oms.venue_trades (venue_id, first_seen);
 
 -- Fired by statements of the order path, which have pinned the path; a function with a SET clause of its
 -- own costs microseconds at every call. Every name in them is qualified.
