@@ -13,6 +13,8 @@ SQL = """
 -- sql/ has the new ones.
 drop function if exists oms._archive(jsonb);
 drop function if exists oms._find_order(integer, jsonb);
+drop function if exists oms._claim_execution(oms.orders, integer, date, jsonb);
+drop function if exists risk._record_decision(bigint, timestamptz, risk.verdict, boolean, text);
 drop function if exists oms.reconcile_trades(text, interval);
 
 create index on oms.executions (venue_id, trade_date);

@@ -81,8 +81,9 @@ begin
             when v_all_passed then '{}'
             when v_verdict.passed then array['basket: another order of it was denied']
             else risk._reasons(v_verdict) end;
-        select d.decision_id, d.decided_at into v_row.decision_id, v_row.decided_at
-        from risk._record_decision(v_row.order_id, p_as_of, v_verdict, v_all_passed, 'new') d;
+        v_row.decided_at := clock_timestamp();
+        v_row.decision_id := risk._record_decision(v_row.order_id, p_as_of, v_verdict, v_all_passed, 'new',
+            v_row.decided_at);
         if v_row.status = 'pending_new' then
             v_action_id := nextval('oms.order_actions_action_id_seq');
             v_row.cl_ord_id := oms._cl_ord_id(v_action_id);
