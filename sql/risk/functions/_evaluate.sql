@@ -18,8 +18,8 @@ declare
     v_sign constant numeric := case p_order.side when 'buy' then 1 else -1 end;
     v record;
     v_limits record;
-    v_ahead record;
-    v_parent record;
+    v_parent_problem text;
+    v_parent_remaining numeric;
     v_account_observed numeric;
     v_strategy_observed numeric;
     v_by_strategy boolean;
@@ -68,17 +68,19 @@ begin
             and o.order_id is distinct from p_current.order_id
             and (o.side = 'buy') = (p_order.side = 'buy')) w
     where i.instrument_id = p_order.instrument_id;
-    -- What the basket's earlier legs add to that.
-    select coalesce(sum(a.quantity), 0) as account_working,
-        coalesce(sum(a.quantity) filter (where a.strategy_id = p_order.strategy_id), 0) as strategy_working,
-        coalesce(sum(a.quantity) filter (where a.reduce_only), 0) as reducing
-    into v_ahead
-    from unnest(p_ahead) a
-    where a.session_id = p_order.session_id and a.account = p_order.account
-        and a.instrument_id = p_order.instrument_id and a.parent_order_id is null
-        and a.contingent_on is null and (a.side = 'buy') = (p_order.side = 'buy')
-        -- Of a group only one order fills: this one counts for all.
-        and (a.oco is distinct from p_order.oco or a.oco is null);
+    if cardinality(p_ahead) > 0 then
+        -- What the basket's earlier legs add to that.
+        select v.account_working + coalesce(sum(a.quantity), 0),
+            v.strategy_working + coalesce(sum(a.quantity) filter (where a.strategy_id = p_order.strategy_id), 0),
+            v.reducing + coalesce(sum(a.quantity) filter (where a.reduce_only), 0)
+        into v.account_working, v.strategy_working, v.reducing
+        from unnest(p_ahead) a
+        where a.session_id = p_order.session_id and a.account = p_order.account
+            and a.instrument_id = p_order.instrument_id and a.parent_order_id is null
+            and a.contingent_on is null and (a.side = 'buy') = (p_order.side = 'buy')
+            -- Of a group only one order fills: this one counts for all.
+            and (a.oco is distinct from p_order.oco or a.oco is null);
+    end if;
     -- The tightest limit per control. One that names a strategy looks at that strategy's position alone.
     select
         min(l.value) filter (where l.control = 'market_data') as market_data,
@@ -90,13 +92,16 @@ begin
     into v_limits
     from risk.limits l
     where l.superseded_at = 'infinity' and p_as_of >= l.valid_from and p_as_of < l.valid_to and v_scope @> l.scope;
-    select * into v_parent from risk._parent_room(p_order, p_current);
+    if p_order.parent_order_id is not null then
+        select p.problem, p.remaining into v_parent_problem, v_parent_remaining
+        from risk._parent_room(p_order, p_current) p;
+    end if;
 
     v_adds := case
         when p_order.contingent_on is not null or p_order.parent_order_id is not null then 0
         else p_order.quantity - coalesce(p_current.cumulative_quantity, 0) end;
-    v_account_observed := v_sign * v.account_position + v.account_working + v_ahead.account_working + v_adds;
-    v_strategy_observed := v_sign * v.strategy_position + v.strategy_working + v_ahead.strategy_working + v_adds;
+    v_account_observed := v_sign * v.account_position + v.account_working + v_adds;
+    v_strategy_observed := v_sign * v.strategy_position + v.strategy_working + v_adds;
     -- Of the two positions' limits the one with less left of it binds.
     v_by_strategy := coalesce(v_limits.strategy_position - v_strategy_observed
         < v_limits.account_position - v_account_observed, v_limits.strategy_position is not null);
@@ -111,7 +116,7 @@ begin
         else abs(v_price / v_reference - 1) end;
     v_room := case
         when p_order.reduce_only and p_order.contingent_on is null
-            then -v_sign * v.account_position - v.reducing - v_ahead.reducing end;
+            then -v_sign * v.account_position - v.reducing end;
     v_age := extract(epoch from p_as_of - v.quote_ts);
 
     select
@@ -151,7 +156,7 @@ begin
             (12, 'reduce_only', false, coalesce(v_adds <= v_room, true),
                 trim_scale(v_adds) || ' is more than the ' || trim_scale(greatest(v_room, 0)) || ' there are to reduce',
                 case when v_room is not null then v_adds end, v_room),
-            (13, 'parent', false, v_parent.problem is null, v_parent.problem, null, v_parent.remaining)
+            (13, 'parent', false, v_parent_problem is null, v_parent_problem, null, v_parent_remaining)
         ) as l (no, control, needs_limit, ok, reason, observed, limit_value)
         order by l.no) c;
     return v_verdict;
