@@ -26,16 +26,8 @@ begin
         returning * into v_old;
     end if;
 
-    -- The part of the fill that reduces the old position, signed like the position.
-    v_closed := case
-        when sign(v_old.quantity) = -sign(p_quantity)
-            then sign(v_old.quantity) * least(abs(v_old.quantity), abs(p_quantity))
-        else 0 end;
-    v_cost_closed := case
-        when v_closed = 0 then 0
-        when v_closed = v_old.quantity then v_old.cost
-        else round(v_old.cost * v_closed / v_old.quantity, 12) end;
-
+    v_closed := portfolio._closed(v_old.quantity, p_quantity);
+    v_cost_closed := portfolio._cost_closed(v_old.quantity, v_old.cost, v_closed);
     update portfolio._positions
     set quantity = quantity + p_quantity,
         cost = cost - v_cost_closed + (p_quantity + v_closed) * p_price,
