@@ -409,7 +409,9 @@ def test_cancels_in_a_hurry_need_no_request_id(conn, desk):
     found = conn.execute("select order_id, reasons from oms.cancel_all('{}')").fetchall()
     assert found == [(desk.ids["a"], ["a cancel is under way already"]), (desk.ids["b"], [])]
     again = conn.execute("select distinct reasons from oms.cancel_all('{}')").fetchall()
-    assert again == [(["a cancel is under way already"],)], "a request of its own, not the answer kept"
+    assert again == [(["a cancel is under way already"],)], (
+        "a request of its own, not the answer kept"
+    )
 
 
 @pytest.mark.parametrize("scope", [{"color": "red"}, [], {"symbol": 5}])
