@@ -132,9 +132,10 @@ class SessionWorker:
         self._prepare(conn)
         self._held.keep(conn)
         self._offline_since = self._clock.monotonic()
-        self._engine = Engine(self._session, self._inbox, self._held.valid)
-        # The engine reads a large dictionary for seconds, and its logon needs the lease.
-        self._held.keep(conn)
+        if self._engine is None:
+            # The engine reads a large dictionary for seconds, and its logon needs the lease.
+            with self._held.kept(conn):
+                self._engine = Engine(self._session, self._inbox, self._held.valid)
         self._engine.start()
 
     def step(self, conn: Connection) -> bool:
