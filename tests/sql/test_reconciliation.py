@@ -179,6 +179,21 @@ def test_bust_and_correction_compare_by_what_stands(conn, books):
     assert books.compare() == 0
 
 
+def test_trade_that_a_later_clearing_file_has_not_any_more_was_taken_back(conn, books):
+    books.told("clearing")
+    Venue(conn, books.orders[0]).report(
+        "trade_cancel", exec_id="B1", exec_ref_id=f"E{books.orders[0]}-1"
+    )
+    assert books.compare() == 1
+    taken_back = books.theirs.pop(0)
+    books.told("clearing")
+    assert books.compare() == 0
+    assert books.breaks() == []
+    books.theirs.insert(0, taken_back)
+    books.told("clearing")
+    assert books.compare() == 1, "they have it again"
+
+
 def test_source_that_contradicts_itself_is_a_break_and_its_first_word_stands(books):
     books.told("drop_copy", complete=False)
     books.theirs[0] |= {"last_px": "1.00"}

@@ -27,6 +27,8 @@ _R = TypeVar("_R")
 _log = logs.get("gateway")
 # What the engine says, in an event or to the other side, of a number it has seen before.
 _TOO_LOW = "MsgSeqNum too low"
+# What it says of its message store; a file that has failed once refuses everything from then on.
+_STORE_FAILED = "IO Error"
 # Session messages are archived as well as can be; this many wait while the database is away.
 _QUEUE = 10_000
 # What the engine sends of its own accord.
@@ -69,6 +71,7 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
         self.refusals: deque[str] = deque(maxlen=100)
         self.last_event = ""
         self.numbers_lost = ""
+        self.store_failure = ""
 
     def take(
         self, seqnum: str, possible_duplicate: bool
@@ -113,6 +116,8 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
         self.last_event = text
         if _TOO_LOW in text:
             self.numbers_lost = codec.storable(text)
+        if text.startswith(_STORE_FAILED):
+            self.store_failure = codec.storable(text)
         _log.info("fix event", fix_session=self._fix_session, event_text=codec.storable(text))
 
     def _read(self, raw: str) -> tuple[str, Fields]:
@@ -283,6 +288,11 @@ class Engine:
     def numbers_lost(self) -> str:
         """Why the sequence numbers of both sides cannot be reconciled, '' while they can."""
         return self._wire.numbers_lost
+
+    @property
+    def store_failure(self) -> str:
+        """Why nothing can be stored, and so sent, any more; '' while it can."""
+        return self._wire.store_failure
 
     def send(self, outgoing: Outgoing) -> FixMessage:
         """Hand a message to the engine and return it as it was stored.
