@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
-import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 
 from tsdb_trader import db
 from tsdb_trader.errors import SchemaError, TraderError
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from alembic.config import Config
 
 # Any constant does: all migrations of a database queue on it.
 _LOCK = 7_418_529_630
@@ -51,6 +51,8 @@ def manifest() -> list[str]:
 
 
 def _alembic(connection: sqlalchemy.Connection) -> Config:
+    from alembic.config import Config
+
     config = Config(str(root() / "alembic.ini"))
     config.set_main_option("script_location", str(root() / "migrations"))
     config.attributes["connection"] = connection
@@ -69,6 +71,12 @@ def migrate(url: str | None = None) -> Migration:
     DatabaseUnavailableError
         The database cannot be reached.
     """
+    # Every worker imports this module, but only a migration needs these libraries.
+    import sqlalchemy
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from alembic.util.exc import CommandError
+
     target = url or db.database_url()
     # The psycopg connection is made by us so that its errors are ours; SQLAlchemy only wraps it.
     engine = sqlalchemy.create_engine(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+import nursery
 from fix.harness import DEADLINE_S, Desk, Gateway, Proxy, ScriptedVenue, until
+from fix.simvenue import newest as newest_dictionary
 from fix.simvenue.bench import Client, Market, Venue, free_port
 from fix.trading import SECRET, Trading
 
@@ -51,10 +52,10 @@ def desk(conn: psycopg.Connection) -> Desk:
 
 
 @pytest.fixture
-def terminate() -> Callable[[subprocess.Popen[bytes]], int]:
+def terminate() -> Callable[[nursery.Child], int]:
     """Return a function that asks a process to end and gives its exit status."""
 
-    def end(process: subprocess.Popen[bytes]) -> int:
+    def end(process: nursery.Child) -> int:
         process.send_signal(signal.SIGTERM)
         return process.wait(DEADLINE_S)
 
@@ -80,10 +81,6 @@ TargetCompID=DROP
 BeginString=FIX.4.2
 TargetCompID=OLD
 [SESSION]
-BeginString=FIXT.1.1
-DefaultApplVerID=FIX.5.0SP2
-TargetCompID=NEW
-[SESSION]
 BeginString=FIX.4.4
 SenderCompID=SIMPR
 TargetCompID=TSDB
@@ -96,7 +93,13 @@ BeginString=FIX.4.4
 SenderCompID=SIMDARK
 TargetCompID=OTHER
 """
-"""Participants of every version; all but the last ones are with SIM."""
+"""Participants of FIX 4; all but the last ones are with SIM."""
+NEWEST = """[SESSION]
+BeginString=FIXT.1.1
+DefaultApplVerID=FIX.5.0SP2
+AppDataDictionary={dictionary}
+TargetCompID=NEW
+"""
 
 
 @pytest.fixture
@@ -113,7 +116,7 @@ class Hall:
     def __init__(self, conn: psycopg.Connection, url: str, home: Path, tape: Market) -> None:
         self.conn, self.tape = conn, tape
         self.venue = Venue(url, home, free_port(), sessions=home / "sessions.cfg")
-        (home / "sessions.cfg").write_text(SESSIONS.format(port=self.venue.port))
+        self.dictionary: Path | None = None
         self._clients: list[Client] = []
 
     def configure(self, venue: str = "SIM", **settings: object) -> None:
@@ -126,8 +129,13 @@ class Hall:
             "select venue.set_participant('SIM', %s, %s)", (participant, Jsonb(settings))
         )
 
-    def open(self, *venues: str) -> None:
-        """Start the process."""
+    def open(self, *venues: str, newest: bool = False) -> None:
+        """Start the process; only if asked with NEW, whose dictionary is a large one."""
+        sessions = SESSIONS.format(port=self.venue.port)
+        if newest:
+            self.dictionary = newest_dictionary.write(self.venue.home)
+            sessions += NEWEST.format(dictionary=self.dictionary.name)
+        (self.venue.home / "sessions.cfg").write_text(sessions)
         self.venue.venues = venues or ("SIM",)
         self.venue.start()
 
@@ -152,6 +160,7 @@ class Hall:
             target=target,
             begin=begin,
             logon=fields,
+            dictionary=self.dictionary if begin == "FIXT.1.1" else None,
         )
         self._clients.append(client)
         client.start()

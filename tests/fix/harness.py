@@ -7,8 +7,6 @@ import json
 import os
 import queue
 import socket
-import subprocess
-import sys
 import sysconfig
 import threading
 import time
@@ -20,6 +18,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+import nursery
 from factories import AS_OF, open_session, order, set_quote, submit
 
 HERE = Path(__file__).parent
@@ -37,23 +36,18 @@ class ScriptedVenue:
 
     def start(self) -> None:
         self.events: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                str(HERE / "scripted_acceptor.py"),
-                str(self._port),
-                str(self._folder),
-                str(DICTIONARY),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        self.process = nursery.start(
+            HERE / "scripted_acceptor.py",
+            str(self._port),
+            str(self._folder),
+            str(DICTIONARY),
+            piped=True,
         )
         threading.Thread(target=self._read, args=(self.process, self.events), daemon=True).start()
         self.expect("ready")
 
     @staticmethod
-    def _read(process: subprocess.Popen[str], events: queue.Queue[dict[str, Any]]) -> None:
+    def _read(process: nursery.Child, events: queue.Queue[dict[str, Any]]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             events.put(json.loads(line))
@@ -240,27 +234,24 @@ class Gateway:
 
     def __init__(self, url: str, home: Path, port: int) -> None:
         self._url, self._home, self._port = url, home, port
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[nursery.Child] = []
         self.patience_s, self.answer_timeout_s = 20.0, 20.0
         self.sessions = ["SIM"]
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> nursery.Child:
         environment = {
             **os.environ,
             "TSDB_TRADER_HOME": str(self._home),
             "TSDB_TRADER_FIX_PORT": str(self._port),
         }
         with (self._home / "gateway.log").open("ab") as log:
-            process = subprocess.Popen(
-                [
-                    sys.executable,
-                    str(HERE / "gateway_process.py"),
-                    self._url,
-                    str(self.patience_s),
-                    str(self.answer_timeout_s),
-                    *self.sessions,
-                ],
-                env=environment,
+            process = nursery.start(
+                HERE / "gateway_process.py",
+                self._url,
+                str(self.patience_s),
+                str(self.answer_timeout_s),
+                *self.sessions,
+                environment=environment,
                 stdout=log,
                 stderr=log,
             )
@@ -268,7 +259,7 @@ class Gateway:
         return process
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> nursery.Child:
         return self._processes[-1]
 
     def kill(self) -> None:

@@ -20,10 +20,11 @@ import quickfix as fix
 
 _print = threading.Lock()
 
+# A test may stop it for as long as it takes to show it too much: the interval is a long one.
 CONFIG = """[DEFAULT]
 ConnectionType=initiator
 ReconnectInterval=1
-HeartBtInt=5
+HeartBtInt=60
 NonStopSession=Y
 ResetOnLogon=Y
 FileStorePath={folder}/store

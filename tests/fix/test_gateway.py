@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import nursery
 from factories import AS_OF, order, set_quote, submit
 from fix.harness import until
 
@@ -216,7 +216,7 @@ def test_message_of_venue_that_the_engine_refuses_is_archived_and_alerted(tradin
 
 
 def test_session_messages_both_ways_are_archived(
-    trading: Any, terminate: Callable[[subprocess.Popen[bytes]], int]
+    trading: Any, terminate: Callable[[nursery.Child], int]
 ) -> None:
     gateway, venue, desk = trading
     venue.settle()
@@ -241,7 +241,7 @@ def test_gateway_whose_lease_is_taken_sends_nothing_and_ends(trading: Any) -> No
 
 
 def test_second_gateway_stands_by_until_the_first_ends(
-    trading: Any, terminate: Callable[[subprocess.Popen[bytes]], int]
+    trading: Any, terminate: Callable[[nursery.Child], int]
 ) -> None:
     gateway, venue, desk = trading
     first = gateway.process

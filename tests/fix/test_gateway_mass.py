@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import nursery
 from fix.harness import until
 
 pytestmark = pytest.mark.slow
@@ -230,7 +230,7 @@ def test_order_that_waited_too_long_is_refused_and_a_cancel_is_sent(trading: Any
 
 
 def test_sessions_of_two_processes_are_shared_and_taken_over(
-    trading: Any, terminate: Callable[[subprocess.Popen[bytes]], int]
+    trading: Any, terminate: Callable[[nursery.Child], int]
 ) -> None:
     gateway, venue, desk = trading
     desk.conn.execute(
@@ -277,7 +277,7 @@ def test_session_that_does_not_exist_ends_the_process(trading: Any) -> None:
 
 
 def test_mass_cancel_before_a_clean_logout_is_sent_once(
-    trading: Any, terminate: Callable[[subprocess.Popen[bytes]], int]
+    trading: Any, terminate: Callable[[nursery.Child], int]
 ) -> None:
     gateway, venue, desk = trading
     desk.configure(has_mass_cancel=True, cancel_on_disconnect=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+import nursery
 from fix.harness import until
 from fix.simvenue.bench import WAIT_S, Client, Market, Venue, free_port
 
@@ -34,23 +33,18 @@ class Feed:
 
     def start(self) -> None:
         log = (self._home / "feed.log").open("ab")
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                str(HERE / "market_data_process.py"),
-                self._url,
-                json.dumps(self._configuration),
-            ],
-            env={**os.environ, "TSDB_TRADER_HOME": str(self._home)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+        self.process = nursery.start(
+            HERE / "market_data_process.py",
+            self._url,
+            json.dumps(self._configuration),
+            environment={**os.environ, "TSDB_TRADER_HOME": str(self._home)},
+            piped=True,
             stderr=log,
-            text=True,
         )
         log.close()
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: nursery.Child) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.events.put(json.loads(line))

@@ -6,8 +6,6 @@ import json
 import os
 import queue
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -18,6 +16,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+import nursery
 from fix.simvenue.bench import WAIT_S, Client, Market, Venue, free_port
 from tsdb_trader.venue.market_data_flow import Flow
 
@@ -33,11 +32,8 @@ class Listener:
     def __init__(self, folder: Path, port: int, comp_id: str = "TSDBMD") -> None:
         home = folder / f"listener-{comp_id}"
         home.mkdir(exist_ok=True)
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "market_data_client.py"), str(home), str(port), comp_id],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        self.process = nursery.start(
+            HERE / "market_data_client.py", str(home), str(port), comp_id, piped=True
         )
         self.lines: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()

@@ -224,7 +224,7 @@ def test_venue_wrong_password_is_refused_with_a_text(hall: Hall, tape: Market) -
     hall.admit("TSDB", username="trader", password_hash=hash_password("right"))
     hall.admit("OLD", password_hash=hash_password("right"))
     hall.admit("NEW", password_from=f"file:{secret}")
-    hall.open()
+    hall.open(newest=True)
     for comp_id, begin, wrong in (
         ("TSDB", "FIX.4.4", {"t553": "trader", "t554": "wrong"}),
         ("OLD", "FIX.4.2", {"t95": "5", "t96": "wrong"}),

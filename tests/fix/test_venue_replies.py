@@ -22,7 +22,7 @@ def test_venue_order_life_is_reported_as_the_version_has_it(
     hall: Hall, tape: Market, comp_id: str, begin: str
 ) -> None:
     tape.batch(("IBM", QUOTE))
-    hall.open()
+    hall.open(newest=begin == "FIXT.1.1")
     client = hall.connect(comp_id, begin)
     first = client.order("1", 400, "100.02", tif="1")
     new, fill = client.message(), client.message()
@@ -60,7 +60,7 @@ def test_venue_mass_requests_are_answered_order_by_order(
 ) -> None:
     tape.list("AIG")
     tape.batch(("IBM", QUOTE), ("AIG", QUOTE))
-    hall.open()
+    hall.open(newest=begin == "FIXT.1.1")
     client = hall.connect(comp_id, begin)
     status = {"t35": "AF", "t584": "S1", "t585": "7"}
     client.send(**status)
@@ -96,7 +96,7 @@ def test_venue_trade_capture_lists_the_trades_that_stand(
     hall: Hall, tape: Market, comp_id: str, begin: str
 ) -> None:
     tape.batch(("IBM", QUOTE))
-    hall.open()
+    hall.open(newest=begin == "FIXT.1.1")
     client = hall.connect(comp_id, begin)
     request = {"t35": "AD", "t568": "T1", "t569": "0"}
     client.send(**request)

@@ -33,7 +33,7 @@ class Trading:
         sender = SENDERS[version]
         self.hall.admit(sender, password_from="env:VENUE_SECRET")
         self.configure("SIM", version=version, sender=sender, **settings)
-        self.hall.open()
+        self.hall.open(newest=version == "FIX.5.0SP2")
         self.gateway.start()
         self.await_gate()
 

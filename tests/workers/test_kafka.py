@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from tests.workers.helpers import eventually
 from tests.workers.kafka_mock import MockCluster
 from tests.workers.stream_helpers import Worker, one
 
+import nursery
 from tsdb_trader import embedded, schema
 from tsdb_trader.config import Settings
 from tsdb_trader.errors import InputError
@@ -242,10 +241,8 @@ class Process:
 
     def __init__(self, url: str, folder: Path) -> None:
         self._log = (folder / "feeds.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("feeds_process.py")), url],
-            stdout=self._log,
-            stderr=self._log,
+        self.process = nursery.start(
+            Path(__file__).with_name("feeds_process.py"), url, stdout=self._log, stderr=self._log
         )
 
     def kill(self) -> None:

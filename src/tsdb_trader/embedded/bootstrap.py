@@ -74,7 +74,10 @@ def _create_log_owner(conn: psycopg.Connection) -> None:
 
 
 def create_extensions(url: str) -> None:
-    """Create the extensions in one database, those for tests where the server has them."""
+    """Create the extensions in one database, those for tests where the server has them.
+
+    The owner may create in its schema public as well, whatever the version.
+    """
     with connect(url) as conn:
         available = {row[0] for row in conn.execute("select name from pg_available_extensions")}
         for name in (_REQUIRED, *(n for n in _OPTIONAL if n in available)):
@@ -82,6 +85,10 @@ def create_extensions(url: str) -> None:
             conn.execute(
                 sql.SQL("create extension if not exists {} cascade").format(sql.Identifier(name))
             )
+        if conn.info.server_version < 160000:
+            # The schema belongs to whoever owns the database, and our owner inherits nothing.
+            owner = sql.Identifier(_owner(conn))
+            conn.execute(sql.SQL("grant create on schema public to {}").format(owner))
 
 
 def freeze(url_of: UrlOf, database: str) -> None:

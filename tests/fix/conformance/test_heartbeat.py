@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from fix.conformance.wire import TEXT, Wire
+from fix.conformance.wire import PROFILES, TEXT, Wire
+from fix.simvenue.bench import Venue
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def wires(venue: Venue) -> Iterator[list[Wire]]:
+    """Return a participant of each version, which counts anew with every logon."""
+    made = [Wire(venue.port, profile, "FRESH") for profile in PROFILES]
+    yield made
+    for wire in made:
+        wire.close()
 
 
 def test_test_request_is_answered_with_its_token(wire: Wire) -> None:
@@ -22,27 +34,41 @@ def test_heartbeat_is_taken_without_an_answer(wire: Wire) -> None:
     wire.expect_alive()
 
 
+# The waits of the versions run side by side.
+
+
 def test_silence_on_both_sides_brings_a_heartbeat_then_a_test_request_then_the_end(
-    wire: Wire,
+    wires: list[Wire],
 ) -> None:
-    wire.log_on({108: "1"})
-    wire.expect("0")
-    wire.expect("1", {112: TEXT})
-    wire.expect_end()
-
-
-def test_answer_to_a_test_request_keeps_the_session(wire: Wire) -> None:
-    wire.log_on({108: "1"})
-    wire.expect("0")
-    asked = wire.expect("1", {112: TEXT})
-    wire.send("0", {112: asked[112]})
-    wire.expect("0")
-    wire.expect_alive()
-
-
-def test_heartbeats_of_the_participant_keep_the_session(wire: Wire) -> None:
-    wire.log_on({108: "1"})
-    for _ in range(3):
+    for wire in wires:
+        wire.log_on({108: "1"})
+    for wire in wires:
         wire.expect("0")
-        wire.send("0")
-    wire.expect_alive()
+    for wire in wires:
+        wire.expect("1", {112: TEXT})
+    for wire in wires:
+        wire.expect_end()
+
+
+def test_answer_to_a_test_request_keeps_the_session(wires: list[Wire]) -> None:
+    for wire in wires:
+        wire.log_on({108: "1"})
+    for wire in wires:
+        wire.expect("0")
+    for wire in wires:
+        asked = wire.expect("1", {112: TEXT})
+        wire.send("0", {112: asked[112]})
+    for wire in wires:
+        wire.expect("0")
+        wire.expect_alive()
+
+
+def test_heartbeats_of_the_participant_keep_the_session(wires: list[Wire]) -> None:
+    for wire in wires:
+        wire.log_on({108: "1"})
+    for _ in range(3):
+        for wire in wires:
+            wire.expect("0")
+            wire.send("0")
+    for wire in wires:
+        wire.expect_alive()

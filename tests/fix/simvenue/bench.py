@@ -7,8 +7,6 @@ import os
 import queue
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,6 +15,8 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
+
+import nursery
 
 HERE = Path(__file__).parent
 WAIT_S = 20.0
@@ -102,8 +102,9 @@ class Market:
                 self.now,
                 len(quotes),
             )
-            for symbol, sides in quotes:
-                self._quote(batch_id, symbol, sides)
+            with self.conn.pipeline():
+                for symbol, sides in quotes:
+                    self._quote(batch_id, symbol, sides)
         self.conn.execute("notify market_batches")
 
     def _quote(self, batch_id: object, symbol: str, sides: Sides) -> None:
@@ -159,7 +160,7 @@ class Venue:
     url: str
     home: Path
     port: int
-    process: subprocess.Popen[bytes] | None = None
+    process: nursery.Child | None = None
     sessions: Path | None = None
     venues: tuple[str, ...] = ()
     patience_s: float = WAIT_S
@@ -167,9 +168,11 @@ class Venue:
     def start(self) -> None:
         log = (self.home / "venue.log").open("ab")
         more = [] if self.sessions is None else [str(self.sessions), *self.venues]
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "process.py"), self.url, *more],
-            env={
+        self.process = nursery.start(
+            HERE / "process.py",
+            self.url,
+            *more,
+            environment={
                 **os.environ,
                 "TSDB_TRADER_HOME": str(self.home),
                 "TSDB_TRADER_FIX_PORT": str(self.port),
@@ -206,7 +209,7 @@ class Client:
     port: int
     comp_id: str
     session_id: UUID
-    process: subprocess.Popen[str] | None = None
+    process: nursery.Child | None = None
     lines: queue.Queue[dict[str, object] | None] = field(default_factory=queue.Queue)
     seen: list[dict[str, str]] = field(default_factory=list)
     exec_ids: set[str] = field(default_factory=set)
@@ -214,28 +217,25 @@ class Client:
     target: str = "SIM"
     begin: str = "FIX.4.4"
     logon: dict[str, str] = field(default_factory=dict)
+    dictionary: Path | None = None
 
     def start(self) -> None:
         folder = self.home / f"{self.comp_id}-{self.target}"
         folder.mkdir(exist_ok=True)
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                str(HERE / "client.py"),
-                str(folder),
-                str(self.port),
-                self.comp_id,
-                self.target,
-                self.begin,
-                json.dumps(self.logon),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        self.process = nursery.start(
+            HERE / "client.py",
+            str(folder),
+            str(self.port),
+            self.comp_id,
+            self.target,
+            self.begin,
+            json.dumps(self.logon),
+            *([str(self.dictionary)] if self.dictionary else []),
+            piped=True,
         )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: nursery.Child) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.put(json.loads(line))

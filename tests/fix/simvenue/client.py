@@ -1,10 +1,10 @@
 """An independent FIX initiator: JSON lines in, JSON lines out. Shares no code with the project.
 
-Usage: client.py <folder> <port> <comp id> [target [begin string [logon fields as JSON]]]. Standard
-input takes objects of tags, the trading session as "336"; "header" holds extra header tags;
-{"quit": true} ends it, {"hang": true} cuts its connections. Standard output gives
-{"event": "logon" | "logout"}, {"message": {tag: value}} for what came, and {"invalid": ...} for a
-message that the dictionary of its version does not allow.
+Usage: client.py <folder> <port> <comp id> [target [begin string [logon fields as JSON [application
+dictionary of FIX 5.0]]]]. Standard input takes objects of tags, the trading session as "336";
+"header" holds extra header tags; {"quit": true} ends it, {"hang": true} cuts its connections.
+Standard output gives {"event": "logon" | "logout"}, {"message": {tag: value}} for what came, and
+{"invalid": ...} for a message that the dictionary of its version does not allow.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DICTIONARIES = {
     "FIX.4.2": "DataDictionary=FIX42.xml",
     "FIX.4.4": "DataDictionary=FIX44.xml",
     "FIXT.1.1": "DefaultApplVerID=FIX.5.0SP2\nTransportDataDictionary=FIXT11.xml\n"
-    "AppDataDictionary=FIX50SP2.xml",
+    "AppDataDictionary={own}",
 }
 
 
@@ -105,11 +105,13 @@ def build(command: dict[str, object]) -> fix.Message:
 
 def main() -> None:
     folder, port, sender, *rest = sys.argv[1:]
-    target, begin, logon = [*rest, *["SIM", "FIX.4.4", "{}"][len(rest) :]]
-    place = str(Path(sys.prefix) / "share" / "quickfix") + "/"
+    target, begin, logon, own = [*rest, *["SIM", "FIX.4.4", "{}", "FIX50SP2.xml"][len(rest) :]]
+    place = Path(sys.prefix) / "share" / "quickfix"
+    lines = (line.partition("=") for line in DICTIONARIES[begin].format(own=own).splitlines())
     dictionary = "\n".join(
-        line if line.startswith("Default") else line.replace("=", "=" + place)
-        for line in DICTIONARIES[begin].splitlines()
+        # A path of its own stays what it is.
+        f"{key}={value if key.startswith('Default') else place / value}"
+        for key, _, value in lines
     )
     path = Path(folder) / "client.cfg"
     path.write_text(
