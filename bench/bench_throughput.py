@@ -1,7 +1,8 @@
 """Orders per second through the whole path, against what its commits and bare QuickFIX allow.
 
 The path: `oms.submit_order` by one submitter, the gateway, a counterparty that fills at once, and the
-fill booked. Every order costs two commits that cannot be shared, the submission and the report, which
+fill booked. The gateway alone, with all its recording, is measured first: as many orders come in one
+transaction. Every order costs two commits that cannot be shared, the submission and the report, which
 two connections make side by side. The limit does just that, with one-row inserts, while a bare
 initiator keeps 100 orders outstanding with the same counterparty: the slowest of the three decides.
 """
@@ -21,14 +22,13 @@ from _rig import Counterparty, Market, Rig, rig
 ORDERS = 3000
 
 
-def path(r: Rig) -> float:
-    """Return the orders per second of the whole path."""
+def path(r: Rig) -> tuple[float, float]:
+    """Return the orders per second of the gateway, which gets them at once, and of the whole path."""
     conn, submitter = r.connect(), r.connect("worker")
     market = Market(conn)
     market.quote()
     as_of = conn.execute("select max(ts) from market.latest_quotes").fetchone()
     conn.execute("select risk.set_limit('position', '{}', 1000000000, 'benchmark')")
-    r.start("gateway")
     order = Jsonb(
         {
             "session_id": str(market.session_id), "account": "main", "strategy": "manual",
@@ -49,15 +49,24 @@ def path(r: Rig) -> float:
             "the fills",
         )
 
+    r.start("gateway")
     submit(100)
     filled(100)
+    with submitter.transaction():
+        submit(ORDERS)
+    filled(100 + ORDERS)
+    gateway = conn.execute(
+        """select count(*) / extract(epoch from max(e.recorded_at) - min(a.sent_at))
+        from oms.executions e join oms.order_actions a using (order_id)
+        where order_id > (select min(order_id) + 99 from oms.orders)"""
+    ).fetchone()
     began = time.perf_counter()
     submit(ORDERS)
     submitted = time.perf_counter() - began
-    filled(100 + ORDERS)
+    filled(100 + 2 * ORDERS)
     took = time.perf_counter() - began
     print(f"submitted {ORDERS} orders at {ORDERS / submitted:.0f}/s")
-    return ORDERS / took
+    return float(gateway[0]), ORDERS / took
 
 
 def limit(r: Rig) -> float:
@@ -96,11 +105,12 @@ def limit(r: Rig) -> float:
 
 def main() -> None:
     with rig() as r:
-        reached = path(r)
+        gateway, reached = path(r)
+        print(f"gateway with recording: {gateway:.0f} orders/s, sent, filled and booked")
         print(f"full path: {reached:.0f} orders/s, every one filled and booked")
         allowed = limit(r)
     print(f"limit (the slowest, all at once): {allowed:.0f}/s")
-    print(f"ratio: {reached / allowed:.2f}", flush=True)
+    print(f"ratio: {reached / allowed:.2f} (aim: 0.7 or more)", flush=True)
 
 
 if __name__ == "__main__":

@@ -57,9 +57,12 @@ def connect(
             application_name=application_name,
             options=_OPTIONS,
             connect_timeout=10,
-            keepalives_idle=15,
-            keepalives_interval=5,
+            # A server that is gone without a word is noticed in about the time that a lease lasts,
+            # asked or not: what was sent would else be repeated for a quarter of an hour.
+            keepalives_idle=4,
+            keepalives_interval=2,
             keepalives_count=3,
+            tcp_user_timeout=10_000,
         )
     except psycopg.OperationalError as error:
         raise unavailable(target, error) from None

@@ -104,9 +104,7 @@ def test_answer_that_comes_after_the_connection_was_lost_does_not_count(gate: Ga
     assert not gate.answered(late.request_id)
 
 
-def test_question_unanswered_is_taken_back_and_asked_under_a_new_id(
-    gate: Gate, clock: Clock
-) -> None:
+def test_question_unanswered_is_asked_again_under_its_id(gate: Gate, clock: Clock) -> None:
     gate.load(gate.generation, [question(1)])
     gate.connected()
     first = asked(gate)
@@ -114,8 +112,51 @@ def test_question_unanswered_is_taken_back_and_asked_under_a_new_id(
     assert gate.overdue() == []
     clock.seconds += 0.1
     assert gate.overdue() == [first]
+    assert gate.overdue() == []
     assert not gate.is_open
-    assert asked(gate).request_id != first.request_id
+    assert asked(gate).request_id == first.request_id
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_answer_that_comes_after_its_time_settles_the_question(
+    gate: Gate, clock: Clock, again: bool
+) -> None:
+    gate.load(gate.generation, [question(1)])
+    gate.connected()
+    first = asked(gate)
+    clock.seconds += 5
+    gate.overdue()
+    if again:
+        asked(gate)
+    answers = gate.matches(answer(1, first.request_id), False)
+    assert answers == first.request_id
+    assert gate.answered(answers)
+    assert gate.next_ask() is None
+
+
+def test_question_unanswered_is_asked_later_each_time(gate: Gate, clock: Clock) -> None:
+    gate.load(gate.generation, [question(1)])
+    gate.connected()
+    asked(gate)
+    for wait_s in (5, 10, 20, 40, 80, 80):
+        clock.seconds += wait_s - 0.1
+        assert gate.overdue() == []
+        clock.seconds += 0.1
+        assert len(gate.overdue()) == 1
+        asked(gate)
+
+
+def test_question_taken_back_is_forgotten_with_the_connection(gate: Gate, clock: Clock) -> None:
+    gate.load(gate.generation, [question(1)])
+    gate.connected()
+    asked(gate)
+    clock.seconds += 5
+    gate.overdue()
+    gate.disconnected()
+    gate.load(gate.generation, [])
+    gate.connected()
+    assert gate.next_ask() is None
+    assert gate.is_open
 
 
 @pytest.mark.parametrize(

@@ -398,3 +398,28 @@ def test_message_store_lost_on_one_side_halts_with_an_alert(
     assert gateway.process.poll() is None
     assert desk.status(later) == "pending_new"
     assert len(desk.sent()) == 3
+
+
+def test_message_store_that_cannot_be_written_ends_the_gateway_until_it_can(
+    gateway: Any, venue: Any, desk: Any, tmp_path: Path
+) -> None:
+    body = tmp_path / "fix" / "gateway" / "FIX.4.4-TSDB-SIM.body"
+    body.parent.mkdir(parents=True)
+    body.symlink_to("/dev/full")
+    order_id = desk.submit()
+    assert gateway.start().wait(30) == 1
+    assert "fix_store" in desk.alerts()
+    body.unlink()
+    gateway.start()
+    asked = venue.message("H")
+    assert desk.status(order_id) == "unknown"
+    venue.answer_unknown(asked)
+    assert venue.message("D")["11"] == asked["11"]
+
+    def is_resolved() -> bool:
+        desk.one("select ops.watch_orders('1 hour')")
+        return bool(
+            desk.one("select resolved_at is not null from ops.alerts where kind = 'fix_store'")
+        )
+
+    until(is_resolved, "the alert to be resolved")

@@ -402,6 +402,18 @@ def test_cancel_all_same_request_again_asks_nothing_anew(conn, desk):
     assert desk.state("later")[0] == "pending_new"
 
 
+def test_cancels_in_a_hurry_need_no_request_id(conn, desk):
+    desk.submit(("a", {}), ("b", {}))
+    conn.execute("select oms.cancel_order(%s)", (desk.ids["a"],))
+    assert desk.state("a")[0] == "pending_cancel"
+    found = conn.execute("select order_id, reasons from oms.cancel_all('{}')").fetchall()
+    assert found == [(desk.ids["a"], ["a cancel is under way already"]), (desk.ids["b"], [])]
+    again = conn.execute("select distinct reasons from oms.cancel_all('{}')").fetchall()
+    assert again == [(["a cancel is under way already"],)], (
+        "a request of its own, not the answer kept"
+    )
+
+
 @pytest.mark.parametrize("scope", [{"color": "red"}, [], {"symbol": 5}])
 def test_cancel_all_unusable_scope_is_refused(conn, desk, scope):
     with pytest.raises(psycopg.Error) as caught:

@@ -405,6 +405,23 @@ def test_cancel_while_replace_is_pending_ends_both(case):
     assert open_ones == (0,)
 
 
+def test_replace_to_less_than_is_filled_ends_the_order_whatever_its_price(case):
+    case.venue.fill(60)
+    replace = case.replace(quantity="70", limit_price="99.90")
+    case.venue.fill(20, ord_status="pending_replace", cl_ord_id=case.venue.cl_ord_id)
+    case.accepted(replace, 80, ord_status="filled", price="100.00")
+    assert case.state[:3] == ("filled", 80, 0)
+    assert case.breaks() == []
+
+
+def test_replace_that_the_venue_cuts_to_what_is_filled_is_a_break(case):
+    case.venue.fill(60)
+    replace = case.replace(quantity="120")
+    case.accepted(replace, 60, ord_status="filled")
+    assert case.state[:3] == ("filled", 60, 0)
+    assert case.breaks() == ["terms"]
+
+
 def test_replace_with_terms_other_than_asked_for_is_a_break_and_the_venue_wins(case):
     case.venue.report("new")
     replace = case.replace(quantity="120")

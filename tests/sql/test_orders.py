@@ -153,6 +153,20 @@ def test_basket_legs_of_one_instrument_count_together_for_the_position(conn, ses
     assert any(reason.startswith("position: 200") for reason in result[1][2])
 
 
+def test_basket_legs_of_other_instruments_and_sides_do_not_count_for_a_position(conn, session):
+    set_quote(conn, session, "AIG", 49.99, 50.01)
+    conn.execute("select risk.set_limit('position', '{}', 100, 'test')")
+    result = submit(
+        conn,
+        [
+            order(session),
+            order(session, symbol="AIG", limit_price="50.01"),
+            order(session, side="sell", limit_price="99.99"),
+        ],
+    )
+    assert [(status, reasons) for _, status, reasons in result] == [("pending_new", [])] * 3
+
+
 def test_report_life_of_an_order_from_ack_to_filled(conn, order_id):
     venue = Venue(conn, order_id)
     assert venue.report("new")[1] == "new"

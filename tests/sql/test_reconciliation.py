@@ -63,6 +63,11 @@ class Books:
         assert row is not None
         return int(row[0])
 
+    def compare_flows(self, grace: str = "0") -> int:
+        row = self.conn.execute("select oms.reconcile_flows('SIM', %s)", (grace,)).fetchone()
+        assert row is not None
+        return int(row[0])
+
     def breaks(self) -> list[tuple[str, str]]:
         rows = self.conn.execute(
             "select kind, source from oms.breaks where resolved_at is null order by break_id"
@@ -172,6 +177,21 @@ def test_bust_and_correction_compare_by_what_stands(conn, books):
     changes = {"exec_id": "C1", "exec_ref_id": f"E{books.orders[1]}-1"}
     Venue(conn, books.orders[1]).report("trade_correct", last_qty="100", last_px="98", **changes)
     assert books.compare() == 0
+
+
+def test_trade_that_a_later_clearing_file_has_not_any_more_was_taken_back(conn, books):
+    books.told("clearing")
+    Venue(conn, books.orders[0]).report(
+        "trade_cancel", exec_id="B1", exec_ref_id=f"E{books.orders[0]}-1"
+    )
+    assert books.compare() == 1
+    taken_back = books.theirs.pop(0)
+    books.told("clearing")
+    assert books.compare() == 0
+    assert books.breaks() == []
+    books.theirs.insert(0, taken_back)
+    books.told("clearing")
+    assert books.compare() == 1, "they have it again"
 
 
 def test_source_that_contradicts_itself_is_a_break_and_its_first_word_stands(books):
@@ -383,6 +403,60 @@ def test_positions_that_differ_either_way_are_breaks(conn, session, books):
     assert rows == [("main BAC", "0", "5"), ("main IBM", "300", "299")]
     assert stated(conn, session, ("main", "IBM", "300")) == 0
     assert kinds(conn) == []
+
+
+def test_days_flow_that_differs_from_the_venues_list_is_a_break_until_it_agrees(books):
+    missing = books.theirs.pop()
+    books.told()
+    assert books.compare_flows() == 1
+    assert books.breaks() == [("position", "trade_capture")]
+    ours, theirs, reference = books.conn.execute(
+        "select ours->>'quantity', theirs->>'quantity', reference from oms.breaks"
+    ).fetchone()
+    assert (Decimal(ours), Decimal(theirs), reference) == (300, 200, f"{DAY} IBM")
+    assert books.compare_flows() == 1, "the same break, not another"
+    assert len(books.breaks()) == 1
+    books.theirs.append(missing)
+    books.told()
+    assert books.compare_flows() == 0
+    assert books.breaks() == []
+    assert books.audit() == ["opened", "agreed"]
+
+
+def test_flow_of_what_traded_after_the_list_waits_for_the_next_one(conn, books, session):
+    books.told()
+    [(order_id, _, _)] = submit(conn, order(session))
+    Venue(conn, order_id).fill(100)
+    assert books.compare_flows() == 0
+    assert books.breaks() == []
+    assert books.told() == 0
+    assert books.compare_flows("1 hour") == 0, "within the grace"
+    assert books.compare_flows() == 1
+
+
+def test_alterations_that_cancel_out_are_found_singly_and_not_in_the_flow(books):
+    books.theirs[0]["last_qty"], books.theirs[1]["last_qty"] = "90", "110"
+    books.told()
+    assert books.compare_flows() == 0
+    assert books.compare() == 2
+
+
+def test_drop_copy_alone_is_no_list_of_a_day(books):
+    books.theirs.pop()
+    books.told("drop_copy", complete=False)
+    assert books.compare_flows() == 0
+
+
+def test_days_told_long_ago_are_compared_when_asked_for(conn, books):
+    books.theirs[0]["last_qty"] = "90"
+    books.told()
+    conn.execute("update oms.venue_trades set first_seen = first_seen - interval '5 days'")
+    conn.execute("update oms.venue_statements set stated_at = stated_at - interval '5 days'")
+    assert books.compare() == 0
+    row = conn.execute("select oms.reconcile_trades('SIM', '0', null)").fetchone()
+    assert row == (1,)
+    assert books.compare() == 0
+    assert books.breaks() == [("execution_content", "trade_capture")], "not compared, not resolved"
 
 
 def test_position_statement_of_an_unknown_session_or_of_no_use_is_refused(conn, session):

@@ -97,7 +97,7 @@ def test_message_as_it_should_be_is_read(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", ["35=8", "35=8\x0158", "x=8\x01", "=8\x01", "²=8\x01", "9" * 5000 + "=8\x01"]
+    "raw", ["35=8", "35=8\x0158", "0=8\x01", "x=8\x01", "=8\x01", "²=8\x01", "9" * 5000 + "=8\x01"]
 )
 def test_parse_of_broken_text_is_refused(raw: str) -> None:
     with pytest.raises(CodecError):
@@ -110,6 +110,19 @@ def test_parse_of_data_field_with_separator_keeps_it_whole() -> None:
     fields = codec.parse(raw)
     assert fields[355] == inside
     assert (fields[58], fields[17]) == ("yes", "E")
+
+
+PIECES = st.sampled_from(
+    ["35=8", "34", "=", SOH, "0", "95=3", "96=a\x01b", "58=", "1", "é", "\x00", "²"]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_parse_the_quick_way_says_what_the_careful_one_says(raw: str) -> None:
+    quick = codec._plain_pairs(raw)
+    if quick is None:
+        return
+    assert quick == list(codec._careful_pairs(raw))
 
 
 def test_parse_nul_in_a_value_is_written_out_because_the_database_cannot_hold_it() -> None:

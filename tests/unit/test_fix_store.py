@@ -56,6 +56,27 @@ def test_store_with_cut_index_leaves_the_entry_out(tmp_path: Path, cut: str) -> 
     assert list(store.messages()) == [(1, "aaa")]
 
 
+@pytest.mark.parametrize("cut", ["2,3,3", "2,3", "2", "2,"])
+def test_store_with_cut_index_is_mended_before_more_is_written(tmp_path: Path, cut: str) -> None:
+    store = write(tmp_path, f"1,0,3 {cut}", b"aaabbb")
+    store.mend()
+    index = tmp_path / f"{PREFIX}.header"
+    index.write_text(index.read_text() + "2,6,3 ")
+    (tmp_path / f"{PREFIX}.body").write_bytes(b"aaabbbccc")
+    assert list(store.messages()) == [(1, "aaa"), (2, "ccc")]
+
+
+@pytest.mark.parametrize("index", ["", "1,0,3 2,3,3 "])
+def test_store_that_is_whole_is_left_as_it_is(tmp_path: Path, index: str) -> None:
+    write(tmp_path, index, b"aaabbb").mend()
+    assert (tmp_path / f"{PREFIX}.header").read_text() == index
+
+
+def test_store_with_garbage_in_index_is_not_mended(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="unreadable at byte 6"):
+        write(tmp_path, "1,0,3 hello", b"aaa").mend()
+
+
 def test_store_with_cut_text_leaves_the_message_out(tmp_path: Path) -> None:
     store = write(tmp_path, "1,0,3 2,3,3 ", b"aaabb")
     assert list(store.messages()) == [(1, "aaa")]

@@ -206,6 +206,22 @@ def test_loop_second_owner_stands_by_until_the_first_ends(
     assert row == (True,)
 
 
+def test_loop_standing_by_looks_again_at_once_after_each_lost_connection(
+    conn: psycopg.Connection, running: Running
+) -> None:
+    conn.execute("select ops.acquire_lease('probe', 'somebody', '1 hour')")
+    with capture_logs() as lines:
+        running.start(LeasedProbe())
+        for loss in range(1, 4):
+            eventually(lambda: _connected(conn, "tsdb-trader probe"))
+            _terminate(running.url, "tsdb-trader probe")
+            eventually(
+                lambda count=loss: sum(e["event"] == "database unavailable" for e in lines) == count
+            )
+    delays = [e["delay"] for e in lines if e["event"] == "database unavailable"]
+    assert max(delays) <= 0.5
+
+
 def test_loop_lost_lease_ends_the_worker(conn: psycopg.Connection, running: Running) -> None:
     worker = LeasedProbe()
     thread = running.start(worker)

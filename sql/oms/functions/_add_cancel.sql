@@ -3,7 +3,6 @@
 create or replace function oms._add_cancel(p_order oms.orders, p_request_id uuid)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_action_id constant bigint := nextval('oms.order_actions_action_id_seq');

@@ -16,7 +16,6 @@ create or replace function oms._add_event(
 ) returns void
 -- plpgsql, because a function in language sql is planned again at every call.
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_from text;

@@ -2,7 +2,6 @@
 create or replace function oms._add_replace(p_order oms.orders, p_terms oms.orders, p_request_id uuid, p_as_of timestamptz)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_action_id constant bigint := nextval('oms.order_actions_action_id_seq');

@@ -7,7 +7,6 @@ create or replace function oms._apply_cancel_reject(
     p_message oms.fix_messages
 ) returns boolean
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_action oms.order_actions;

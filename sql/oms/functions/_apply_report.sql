@@ -6,7 +6,6 @@ create or replace function oms._apply_report(
     p_message oms.fix_messages
 ) returns boolean
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_exec_type constant text := p_report->>'exec_type';
@@ -21,11 +20,14 @@ declare
     v_status text;
     v_terms jsonb := '{}';
 begin
-    if not oms._claim_execution(p_order, p_venue.venue_id, v_trade_date, p_report) then
-        return false;
-    end if;
     if v_exec_type = 'trade' then
         v_fill := oms._read_fill(p_order, p_venue, p_report, v_trade_date, p_message);
+        if p_order.order_id is not null then
+            v_fill.execution_id := nextval('oms.executions_execution_id_seq');
+        end if;
+    end if;
+    if not oms._claim_execution(p_order, p_venue.venue_id, v_trade_date, p_report, v_fill.execution_id) then
+        return false;
     end if;
     if p_order.order_id is null then
         perform oms._note_break('unknown_order', p_order, p_venue.venue_id, '{}', p_report, p_report->>'exec_id');

@@ -1,16 +1,17 @@
 -- Gives a locked order the terms of an accepted replace (35=8, ExecType replaced) or of a restatement
 -- by the venue, and returns them for the event. The venue's own figures win over what we asked for;
--- where they differ, that is a break. A quantity below what is filled means the filled quantity.
+-- where they differ, that is a break, unless the replace ended the order: a quantity below what is filled
+-- means the filled quantity, and then the price is nobody's concern.
 create or replace function oms._apply_terms(p_order oms.orders, p_report jsonb)
 returns jsonb
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_action oms.order_actions;
     v_quantity numeric := p_report->>'order_qty';
     v_limit numeric := p_report->>'price';
     v_stop numeric := p_report->>'stop_px';
+    v_filled constant numeric := coalesce((p_report->>'cum_qty')::numeric, p_order.cumulative_quantity);
 begin
     if not p_order.is_live then
         -- Over here, with other terms there: a person has to look.
@@ -23,8 +24,8 @@ begin
         where a.order_id = p_order.order_id and a.kind = 'replace' and a.cl_ord_id = p_report->>'cl_ord_id'
         returning a.* into v_action;
     end if;
-    if v_action.quantity <> v_quantity and v_quantity <> p_order.cumulative_quantity
-        or v_action.limit_price <> v_limit or v_action.stop_price <> v_stop then
+    if coalesce(v_quantity <> v_filled or v_action.quantity > v_filled, true) and (v_action.quantity <> v_quantity
+        or v_action.limit_price <> v_limit or v_action.stop_price <> v_stop) then
         perform oms._note_break('terms', p_order, p_order.venue_id, jsonb_strip_nulls(jsonb_build_object(
             'quantity', v_action.quantity::text, 'limit_price', v_action.limit_price::text,
             'stop_price', v_action.stop_price::text)), p_report, v_action.cl_ord_id);

@@ -1,25 +1,24 @@
--- Archives one FIX message given as an object (keys: direction, fix_session, seqnum, msg_type,
--- sending_time, cl_ord_id, orig_cl_ord_id, exec_id, raw, recorded_at). Errors: TT001 raw or key missing.
-create or replace function oms._archive(p_message jsonb)
-returns oms.fix_messages
+-- Archives FIX messages: an array of objects with fix_session, seqnum, msg_type, raw, direction (default:
+-- out), and where there are any sending_time, recorded_at, cl_ord_id, orig_cl_ord_id, exec_id. The rows
+-- come back in the order of the array. Errors: TT001 a message lacks something, or its direction is neither.
+create or replace function oms._archive(p_messages jsonb)
+returns setof oms.fix_messages
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_row oms.fix_messages;
+#variable_conflict use_column
 begin
-    insert into oms.fix_messages (recorded_at, fix_session, direction, seqnum, msg_type, sending_time,
-        cl_ord_id, orig_cl_ord_id, exec_id, raw)
-    values (coalesce((p_message->>'recorded_at')::timestamptz, clock_timestamp()),
-        p_message->>'fix_session', coalesce(p_message->>'direction', 'out'),
-        (p_message->>'seqnum')::bigint, p_message->>'msg_type',
-        (p_message->>'sending_time')::timestamptz, p_message->>'cl_ord_id',
-        p_message->>'orig_cl_ord_id', p_message->>'exec_id', p_message->>'raw')
-    returning * into v_row;
-    return v_row;
+    return query
+        insert into oms.fix_messages (recorded_at, fix_session, direction, seqnum, msg_type, sending_time,
+            cl_ord_id, orig_cl_ord_id, exec_id, raw)
+        select coalesce(m.recorded_at, clock_timestamp()), m.fix_session, coalesce(m.direction, 'out'), m.seqnum,
+            m.msg_type, m.sending_time, m.cl_ord_id, m.orig_cl_ord_id, m.exec_id, m.raw
+        from jsonb_to_recordset(p_messages) as m (recorded_at timestamptz, fix_session text, direction text,
+            seqnum bigint, msg_type text, sending_time timestamptz, cl_ord_id text, orig_cl_ord_id text,
+            exec_id text, raw text)
+        returning *;
 exception
     when not_null_violation or check_violation then
         raise exception 'a FIX message to archive lacks something: %', sqlerrm using errcode = 'TT001';
 end
 $$;
-comment on function oms._archive(jsonb) is 'Archives one FIX message.';
+comment on function oms._archive(jsonb) is 'Archives FIX messages; returns their rows.';

@@ -3,7 +3,6 @@
 create or replace function oms._cancel(p_order oms.orders, p_request_id uuid, p_as_of timestamptz)
 returns text[]
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_child oms.orders;

@@ -3,7 +3,6 @@ create or replace function oms._check_contingencies(p_orders risk.order_request[
 returns void
 language plpgsql
 immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_order risk.order_request;

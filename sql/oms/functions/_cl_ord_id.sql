@@ -3,7 +3,6 @@ create or replace function oms._cl_ord_id(p_action_id bigint)
 returns text
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
     return (select prefix from ops.installation) || '-' || p_action_id;

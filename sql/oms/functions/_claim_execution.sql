@@ -1,13 +1,14 @@
 -- Enters a report's ExecID into the ledger. True: it is new. False: it was applied before, and if it
--- says something else now that is a break. Errors: TT001 no ExecID.
+-- says something else now that is a break. p_execution_id: what is about to be booked under it.
+-- Errors: TT001 no ExecID.
 create or replace function oms._claim_execution(
     p_order oms.orders,
     p_venue_id integer,
     p_trade_date date,
-    p_report jsonb
+    p_report jsonb,
+    p_execution_id bigint
 ) returns boolean
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_exec_id constant text := p_report->>'exec_id';
@@ -20,8 +21,8 @@ begin
     if v_exec_id is null then
         raise exception 'a report needs exec_id' using errcode = 'TT001';
     end if;
-    insert into oms.execution_keys (venue_id, trade_date, exec_id, digest)
-    values (p_venue_id, p_trade_date, v_exec_id, v_digest)
+    insert into oms.execution_keys (venue_id, trade_date, exec_id, digest, execution_id)
+    values (p_venue_id, p_trade_date, v_exec_id, v_digest, p_execution_id)
     on conflict do nothing;
     if found then
         return true;
@@ -35,5 +36,5 @@ begin
     return false;
 end
 $$;
-comment on function oms._claim_execution(oms.orders, integer, date, jsonb) is
+comment on function oms._claim_execution(oms.orders, integer, date, jsonb, bigint) is
     'Enters an ExecID into the ledger of applied reports, once.';

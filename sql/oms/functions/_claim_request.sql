@@ -3,7 +3,6 @@
 create or replace function oms._claim_request(p_request_id uuid, p_kind text, p_content text)
 returns boolean
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_digest constant text := md5(p_kind || p_content);

@@ -7,7 +7,6 @@ create or replace function oms._close_break(
     p_detail jsonb default '{}'
 ) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
     update oms.breaks set resolved_at = clock_timestamp(), resolved_by = p_by, resolution = p_action || ': ' || p_reason

@@ -7,7 +7,6 @@ create or replace function oms._compare_quantity(
     p_report jsonb
 ) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- A report that was overtaken by later ones says less than we know: only more is a break.

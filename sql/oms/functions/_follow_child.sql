@@ -7,7 +7,6 @@ create or replace function oms._follow_child(
     p_value_change numeric
 ) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_parent oms.orders;

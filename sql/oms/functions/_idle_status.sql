@@ -5,7 +5,6 @@ create or replace function oms._idle_status(p_order_id bigint, p_status text, p_
 returns text
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_kind text;

@@ -3,7 +3,6 @@ create or replace function oms._in_scope(p_scope jsonb)
 returns setof oms.orders
 language sql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
     select o.*
     from oms.orders o

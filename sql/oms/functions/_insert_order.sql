@@ -2,7 +2,6 @@
 create or replace function oms._insert_order(p_row oms.orders)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v oms.orders := p_row;

@@ -4,7 +4,6 @@ create or replace function oms._last_cl_ord_id(p_order oms.orders)
 returns text
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
     return coalesce((

@@ -3,7 +3,6 @@
 create or replace function oms._lock_account(p_session_id uuid, p_account text)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform pg_advisory_xact_lock(hashtextextended(p_session_id::text || '/' || p_account, 0));

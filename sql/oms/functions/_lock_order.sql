@@ -3,7 +3,6 @@
 create or replace function oms._lock_order(p_order_id bigint)
 returns oms.orders
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_order oms.orders;

@@ -11,7 +11,6 @@ create or replace function oms._log_event(
 ) returns bytea
 -- plpgsql, because a function in language sql is planned again at every call.
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_event oms.order_events;

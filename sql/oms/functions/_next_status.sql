@@ -11,7 +11,6 @@ create or replace function oms._next_status(
 ) returns text
 language plpgsql
 immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_waits constant boolean := p_order.status in ('pending_cancel', 'pending_replace', 'unknown');

@@ -12,7 +12,6 @@ create or replace function oms._note_break(
     p_execution_id bigint default null
 ) returns bigint
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_break_id bigint;

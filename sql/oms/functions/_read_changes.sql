@@ -4,7 +4,6 @@ create or replace function oms._read_changes(p_order oms.orders, p_changes jsonb
 returns oms.orders
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_known constant text[] := array['quantity', 'limit_price', 'stop_price', 'peg_offset',

@@ -8,7 +8,6 @@ create or replace function oms._read_fill(
 ) returns oms.executions
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_suspense constant uuid := '00000000-0000-0000-0000-000000000000';

@@ -4,7 +4,6 @@
 create or replace function oms._rearm(p_trigger_id bigint, p_as_of timestamptz)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_old oms.orders;

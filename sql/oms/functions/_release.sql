@@ -3,7 +3,6 @@
 create or replace function oms._release(p_order oms.orders, p_quantity numeric, p_as_of timestamptz)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_order oms.orders := p_order;

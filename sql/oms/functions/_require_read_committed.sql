@@ -3,7 +3,6 @@
 create or replace function oms._require_read_committed()
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
     if current_setting('transaction_isolation') <> 'read committed' then

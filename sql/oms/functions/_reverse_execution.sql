@@ -14,7 +14,6 @@ create or replace function oms._reverse_execution(
     out execution_id bigint
 )
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -44,6 +43,7 @@ begin
         return;
     end if;
     v_new := v_standing;
+    v_new.execution_id := null;
     v_new.kind := case p_report->>'exec_type' when 'trade_cancel' then 'bust' else 'correction' end;
     v_new.root_execution_id := v_root;
     v_new.exec_id := p_report->>'exec_id';

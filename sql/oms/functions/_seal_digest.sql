@@ -3,7 +3,6 @@ create or replace function oms._seal_digest(p_seal_no bigint, p_previous bytea)
 returns bytea
 language sql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
     select sha256(p_previous || convert_to(p_seal_no::text, 'UTF8') || coalesce(string_agg(
         convert_to('|' || h.order_id || ':' || h.event_no || ':', 'UTF8') || h.hash, '' order by h.order_id), ''))

@@ -2,7 +2,6 @@
 create or replace function oms._settle(p_order oms.orders, p_status text, p_reason text)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 begin
     if not p_order.is_live or p_order.is_parent then

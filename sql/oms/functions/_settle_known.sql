@@ -4,7 +4,6 @@
 create or replace function oms._settle_known(p_order oms.orders, p_report jsonb, p_message oms.fix_messages)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_theirs constant text := p_report->>'ord_status';

@@ -3,7 +3,6 @@
 create or replace function oms._settle_unknown(p_order oms.orders, p_report jsonb, p_message_id bigint)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_detail constant jsonb := '{"venue": "does not know it"}';

@@ -3,7 +3,6 @@
 create or replace function oms._take_theirs(p_break oms.breaks, p_reason text)
 returns jsonb
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_venue constant text := (select v.venue from ref.venues v where v.venue_id = p_break.venue_id);

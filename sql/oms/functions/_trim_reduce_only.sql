@@ -7,7 +7,6 @@ create or replace function oms._trim_reduce_only(
     p_as_of timestamptz
 ) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_order oms.orders;

@@ -6,7 +6,6 @@
 create or replace function oms._work_contingents(p_order_id bigint, p_as_of timestamptz)
 returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v record;

@@ -10,7 +10,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
     with archived as (
-        select a.* from jsonb_array_elements(p_messages) m cross join lateral oms._archive(m) a),
+        select a.* from oms._archive(p_messages) a),
     linked as (
         update oms.order_actions x set message_id = a.message_id, message_at = a.recorded_at
         from archived a

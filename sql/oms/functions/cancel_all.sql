@@ -1,10 +1,14 @@
 -- Cancels every live or held order of a scope in one transaction, parents before their children.
 -- p_scope: as for limits and halts (session_id, account, strategy, symbol, venue), and side, trader;
 -- {} is everything. Returns each order found with its status, and the reason where nothing was asked
--- of its venue. The same request id again returns the orders it cancelled.
+-- of its venue. The same request id again returns the orders it cancelled; without one, as a person in a
+-- hurry writes it, every call is a request of its own. p_as_of: session time, if known.
 -- Errors: TT001 unusable scope or no request id; TT003 isolation level; TT006 request id reused.
-create or replace function oms.cancel_all(p_scope jsonb, p_request_id uuid, p_as_of timestamptz)
-returns table (order_id bigint, status text, reasons text[])
+create or replace function oms.cancel_all(
+    p_scope jsonb,
+    p_request_id uuid default gen_random_uuid(),
+    p_as_of timestamptz default null
+) returns table (order_id bigint, status text, reasons text[])
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -41,5 +45,5 @@ begin
 end
 $$;
 comment on function oms.cancel_all(jsonb, uuid, timestamptz) is
-    'Cancels every live or held order of a scope; {} is everything. Scope keys: session_id, account, strategy, symbol, venue, side, trader. Idempotent by request id. Errors: TT001 unusable scope or no request id, TT003 isolation level, TT006 request id reused.';
+    'Cancels every live or held order of a scope; {} is everything. Scope keys: session_id, account, strategy, symbol, venue, side, trader. Idempotent by request id, if one is given. Errors: TT001 unusable scope or no request id, TT003 isolation level, TT006 request id reused.';
 grant execute on function oms.cancel_all(jsonb, uuid, timestamptz) to tsdb_worker, tsdb_operator;

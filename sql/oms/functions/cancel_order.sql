@@ -1,9 +1,12 @@
 -- Asks the venue to cancel an order. An order that can no longer be cancelled is returned as it is,
 -- with the reason; one being cancelled already is returned and not asked for again. A held order is
--- cancelled at once; a parent with its children.
+-- cancelled at once; a parent with its children. Arguments as in oms.cancel_all.
 -- Errors: TT001 no request id; TT002 unknown order; TT003 isolation level; TT006 request id reused.
-create or replace function oms.cancel_order(p_order_id bigint, p_request_id uuid, p_as_of timestamptz)
-returns table (order_id bigint, status text, reasons text[])
+create or replace function oms.cancel_order(
+    p_order_id bigint,
+    p_request_id uuid default gen_random_uuid(),
+    p_as_of timestamptz default null
+) returns table (order_id bigint, status text, reasons text[])
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -21,5 +24,5 @@ begin
 end
 $$;
 comment on function oms.cancel_order(bigint, uuid, timestamptz) is
-    'Requests the cancellation of an order; idempotent by request id. reasons says why nothing was asked of the venue. Errors: TT001 no request id, TT002 unknown order, TT003 isolation level, TT006 request id reused.';
+    'Requests the cancellation of an order; idempotent by request id, if one is given. reasons says why nothing was asked of the venue. Errors: TT001 no request id, TT002 unknown order, TT003 isolation level, TT006 request id reused.';
 grant execute on function oms.cancel_order(bigint, uuid, timestamptz) to tsdb_worker, tsdb_operator;

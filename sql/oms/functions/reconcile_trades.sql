@@ -2,10 +2,14 @@
 -- day and source by source, and keeps oms.breaks: missing_execution (they have it, we do not),
 -- execution_content (side, quantity or price differ), extra_execution (we have it, a complete list does
 -- not). What agrees again is resolved. p_grace: younger rows are left for the next time, because the two
--- ways a trade comes are not equally fast. Returns the number of differences.
+-- ways a trade comes are not equally fast. p_within: the days compared are those of which something was
+-- told so lately (null: all). Returns the number of differences.
 -- Errors: TT002 unknown venue.
-create or replace function oms.reconcile_trades(p_venue text, p_grace interval default '5 seconds')
-returns integer
+create or replace function oms.reconcile_trades(
+    p_venue text,
+    p_grace interval default '5 seconds',
+    p_within interval default '2 days'
+) returns integer
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -13,24 +17,19 @@ as $$
 declare
     v_venue_id constant integer := ref._venue_id(p_venue);
     v_before constant timestamptz := clock_timestamp() - p_grace;
+    v_days constant date[] := oms._told_days(v_venue_id, p_within);
     v_difference record;
     v_found bigint[] := '{}';
 begin
     perform pg_advisory_xact_lock(hashtextextended('reconcile ' || p_venue, 0));
     for v_difference in
         with theirs as (
-            -- What stands by their account: the last word on each trade.
-            select distinct on (t.source, t.trade_date, t.root_exec_id)
-                t.source, t.trade_date, t.root_exec_id, t.cl_ord_id, t.venue_order_id, t.symbol, t.side,
-                case when t.kind = 'trade_cancel' then 0 else t.quantity end as quantity, t.price,
-                min(t.first_seen) over (partition by t.source, t.trade_date, t.root_exec_id) as first_seen
-            from oms.venue_trades t
-            where t.venue_id = v_venue_id
-            order by t.source, t.trade_date, t.root_exec_id, t.first_seen desc, t.kind <> 'trade' desc),
+            select t.* from oms._standing_venue_trades t
+            where t.venue_id = v_venue_id and t.trade_date = any (v_days)),
         ours as (
             select s.*, i.symbol from oms._standing_executions s
             join ref.instruments i using (instrument_id)
-            where s.venue_id = v_venue_id),
+            where s.venue_id = v_venue_id and s.trade_date = any (v_days)),
         compared as (
             select t.source, coalesce(t.trade_date, o.trade_date) as trade_date,
                 t.root_exec_id as exec_id, o.execution_id, o.order_id,
@@ -53,7 +52,7 @@ begin
                     'quantity', o.quantity::text, 'price', o.price::text), '{}'
             from oms.venue_statements s
             join ours o on o.trade_date = s.trade_date
-            where s.venue_id = v_venue_id and o.quantity > 0 and o.recorded_at <= s.stated_at - p_grace
+            where s.venue_id = v_venue_id and s.trade_date = any (v_days) and o.quantity > 0 and o.recorded_at <= s.stated_at - p_grace
                 and not exists (
                     select from oms.venue_trades t
                     where t.venue_id = v_venue_id and t.source = s.source and t.trade_date = s.trade_date
@@ -71,10 +70,11 @@ begin
     where b.venue_id = v_venue_id and b.resolved_at is null and b.source in ('trade_capture', 'drop_copy', 'clearing')
         and b.kind in ('missing_execution', 'extra_execution', 'execution_content') and b.break_id <> all (v_found)
         -- One source that contradicts itself stays open.
-        and not (b.kind = 'execution_content' and b.ours ? 'source');
+        and not (b.kind = 'execution_content' and b.ours ? 'source')
+        and split_part(b.reference, ' ', 1) = any (v_days::text[]);
     return cardinality(v_found);
 end
 $$;
-comment on function oms.reconcile_trades(text, interval) is
+comment on function oms.reconcile_trades(text, interval, interval) is
     'Compares our executions at a venue with those that others have told; records and resolves breaks; returns the number of differences.';
-grant execute on function oms.reconcile_trades(text, interval) to tsdb_worker, tsdb_operator;
+grant execute on function oms.reconcile_trades(text, interval, interval) to tsdb_worker, tsdb_operator;

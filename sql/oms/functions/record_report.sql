@@ -20,6 +20,9 @@ as $$
 declare
     v_message oms.fix_messages;
     v_venue ref.venues;
+    v_order_id bigint;
+    v_session_id uuid;
+    v_account text;
     v_order oms.orders;
     v_new boolean := true;
 begin
@@ -28,12 +31,22 @@ begin
     if not found then
         raise exception 'venue "%" does not exist', p_venue using errcode = 'TT002';
     end if;
-    v_message := oms._archive(p_message || '{"direction": "in"}');
-    v_order := oms._find_order(v_venue.venue_id, p_report);
+    v_message := oms._archive_report(p_message);
+    -- By any ClOrdID the order ever had, or, where the venue names none of ours (it acted by itself), by the
+    -- venue's own OrderID.
+    select o.order_id, o.session_id, o.account into v_order_id, v_session_id, v_account
+    from oms.order_actions a join oms.orders o using (order_id)
+    where a.cl_ord_id in (p_report->>'cl_ord_id', p_report->>'orig_cl_ord_id')
+    limit 1;
+    if not found and p_report->>'cl_ord_id' is null then
+        select o.order_id, o.session_id, o.account into v_order_id, v_session_id, v_account
+        from oms.orders o
+        where o.venue_id = v_venue.venue_id and o.venue_order_id = p_report->>'order_id';
+    end if;
     -- Lock first, look afterwards: see oms._lock_account.
-    perform oms._lock_account(coalesce(v_order.session_id, '00000000-0000-0000-0000-000000000000'),
-        coalesce(v_order.account, 'suspense'));
-    select * into v_order from oms.orders o where o.order_id = v_order.order_id for update;
+    perform oms._lock_account(coalesce(v_session_id, '00000000-0000-0000-0000-000000000000'),
+        coalesce(v_account, 'suspense'));
+    select * into v_order from oms.orders o where o.order_id = v_order_id for update;
 
     if p_report->>'msg_type' = '9' then
         v_new := oms._apply_cancel_reject(v_order, p_report, v_message);

@@ -9,21 +9,28 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_message jsonb;
-    v_archived oms.fix_messages;
-    v_count integer := 0;
+    v_count integer;
 begin
-    for v_message in select m from jsonb_array_elements(p_messages) m loop
-        v_archived := oms._archive(v_message);
-        update oms.order_actions
-        set status = case status when 'pending' then 'sent' else status end,
+    with archived as (
+        select a.message_id, a.recorded_at, a.sending_time, row_number() over () as n
+        from oms._archive(p_messages) a),
+    -- Of an action that is named twice the first message counts.
+    sent as (
+        select distinct on (g.action_id) g.action_id, a.message_id, a.recorded_at, a.sending_time
+        from (
+            select (m->>'action_id')::bigint as action_id, n
+            from jsonb_array_elements(p_messages) with ordinality as t (m, n)) g
+        join archived a using (n)
+        order by g.action_id, n),
+    marked as (
+        update oms.order_actions o
+        set status = case o.status when 'pending' then 'sent' else o.status end,
             -- The engine's own time: recording follows a burst of sends.
-            sent_at = coalesce(v_archived.sending_time, v_archived.recorded_at),
-            message_id = v_archived.message_id, message_at = v_archived.recorded_at
-        where action_id = (v_message->>'action_id')::bigint
-            and (status = 'pending' or message_id is null);
-        v_count := v_count + 1;
-    end loop;
+            sent_at = coalesce(s.sending_time, s.recorded_at),
+            message_id = s.message_id, message_at = s.recorded_at
+        from sent s
+        where o.action_id = s.action_id and (o.status = 'pending' or o.message_id is null))
+    select count(*) into v_count from archived;
     return v_count;
 end
 $$;

@@ -2,7 +2,9 @@
 -- oms.reconcile_trades. p_source: trade_capture, drop_copy or clearing. p_trades: array of objects, all texts:
 -- exec_id, symbol, side, last_qty, last_px, and where there are any trade_date, exec_type (trade,
 -- trade_cancel, trade_correct), exec_ref_id, cl_ord_id, order_id, transact_time. p_complete: the array
--- is all the source has of p_trade_date. The same trades again change nothing. Returns how many were new.
+-- is all the source has of p_trade_date; a clearing file then replaces the one before, because it has no
+-- other way to say that a trade was taken back. The same trades again change nothing. Returns how many
+-- were new.
 -- Errors: TT001 unusable trade; TT002 unknown venue.
 create or replace function oms.record_venue_trades(
     p_venue text,
@@ -55,6 +57,10 @@ begin
     on conflict do nothing;
     get diagnostics v_count = row_count;
     if p_complete then
+        delete from oms.venue_trades x
+        where p_source = 'clearing' and x.venue_id = v_venue_id and x.source = p_source
+            and x.trade_date = p_trade_date and not exists (
+                select from jsonb_array_elements(p_trades) t where t->>'exec_id' = x.exec_id);
         insert into oms.venue_statements (venue_id, source, trade_date) values (v_venue_id, p_source, p_trade_date)
         on conflict (venue_id, source, trade_date) do update set stated_at = clock_timestamp();
     end if;

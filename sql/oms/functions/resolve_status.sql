@@ -17,7 +17,7 @@ declare
     v_not_known constant boolean := v_theirs = 'rejected' and p_report->>'ord_rej_reason' in ('5', 'unknown_order');
 begin
     perform oms._require_read_committed();
-    v_message := oms._archive(p_message || '{"direction": "in"}');
+    v_message := oms._archive_report(p_message);
     select o.* into v_order
     from oms.order_actions a join oms.orders o using (order_id)
     where a.cl_ord_id in (p_report->>'cl_ord_id', p_report->>'orig_cl_ord_id')

@@ -19,6 +19,7 @@ declare
     v_all_passed boolean := true;
     v_order_ids bigint[] := '{}';
     v_groups jsonb := '{}';
+    v_depend boolean := false;
     v_action_id bigint;
 begin
     perform oms._require_read_committed();
@@ -38,12 +39,15 @@ begin
         v_order := risk._read_order(v_json);
         v_orders := v_orders || v_order;
         v_order_ids := v_order_ids || nextval('oms.orders_order_id_seq');
+        v_depend := v_depend or v_order.contingent_on is not null or v_order.oco is not null;
         if v_order.oco is not null then
             -- A group is named after its first order.
             v_groups := jsonb_build_object(v_order.oco, v_order_ids[cardinality(v_order_ids)]) || v_groups;
         end if;
     end loop;
-    perform oms._check_contingencies(v_orders);
+    if v_depend then
+        perform oms._check_contingencies(v_orders);
+    end if;
     -- In one order for all callers, so that two baskets cannot wait for each other.
     perform oms._lock_account(a.session_id, a.account)
     from (select distinct o.session_id, o.account from unnest(v_orders) o order by 1, 2) a;
@@ -64,8 +68,8 @@ begin
         v_row.as_of := p_as_of;
         v_row.trigger_order_id := v_order_ids[v_order.contingent_on];
         v_row.oco_group_id := (v_groups->>v_order.oco)::bigint;
-        v_row.is_contingent := v_order.contingent_on is not null or v_order.oco is not null
-            or exists (select from unnest(v_orders) o where o.contingent_on = v_leg);
+        v_row.is_contingent := v_depend and (v_order.contingent_on is not null or v_order.oco is not null
+            or exists (select from unnest(v_orders) o where o.contingent_on = v_leg));
         v_row.ceiling_quantity := case
             when v_order.contingent_on is not null or v_order.oco is not null then v_order.quantity end;
         v_row.status := case
@@ -77,8 +81,9 @@ begin
             when v_all_passed then '{}'
             when v_verdict.passed then array['basket: another order of it was denied']
             else risk._reasons(v_verdict) end;
-        select d.decision_id, d.decided_at into v_row.decision_id, v_row.decided_at
-        from risk._record_decision(v_row.order_id, p_as_of, v_verdict, v_all_passed, 'new') d;
+        v_row.decided_at := clock_timestamp();
+        v_row.decision_id := risk._record_decision(v_row.order_id, p_as_of, v_verdict, v_all_passed, 'new',
+            v_row.decided_at);
         if v_row.status = 'pending_new' then
             v_action_id := nextval('oms.order_actions_action_id_seq');
             v_row.cl_ord_id := oms._cl_ord_id(v_action_id);

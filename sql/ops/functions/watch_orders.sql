@@ -26,7 +26,7 @@ as $$
             or a.kind = 'status_unanswered' and a.resolved_at is null and not exists (
                 select from oms.orders o
                 where o.order_id = (a.detail->>'order_id')::bigint and o.status = 'unknown')
-            or a.kind = 'gateway_offline' and a.resolved_at is null and exists (
+            or a.kind in ('gateway_offline', 'fix_store') and a.resolved_at is null and exists (
                 select from ops.heartbeats h
                 where h.kind = 'fix_session' and h.beat_at > a.raised_at
                     and h.detail->>'fix_session' = a.detail->>'fix_session'

@@ -10,36 +10,27 @@ create or replace function portfolio._book_fill(
     p_fee numeric
 ) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_old portfolio._positions;
     v_closed numeric;
     v_cost_closed numeric;
-    v_opened_cost numeric;
 begin
-    insert into portfolio._positions (session_id, account, strategy_id, instrument_id)
-    values (p_session_id, p_account, p_strategy_id, p_instrument_id)
-    on conflict do nothing;
-    select * into strict v_old from portfolio._positions
+    select * into v_old from portfolio._positions
     where session_id = p_session_id and account = p_account and strategy_id = p_strategy_id
         and instrument_id = p_instrument_id
     for update;
+    if not found then
+        insert into portfolio._positions (session_id, account, strategy_id, instrument_id)
+        values (p_session_id, p_account, p_strategy_id, p_instrument_id)
+        returning * into v_old;
+    end if;
 
-    -- The part of the fill that reduces the old position, signed like the position.
-    v_closed := case
-        when sign(v_old.quantity) = -sign(p_quantity)
-            then sign(v_old.quantity) * least(abs(v_old.quantity), abs(p_quantity))
-        else 0 end;
-    v_cost_closed := case
-        when v_closed = 0 then 0
-        when v_closed = v_old.quantity then v_old.cost
-        else round(v_old.cost * v_closed / v_old.quantity, 12) end;
-    v_opened_cost := (p_quantity + v_closed) * p_price;
-
+    v_closed := portfolio._closed(v_old.quantity, p_quantity);
+    v_cost_closed := portfolio._cost_closed(v_old.quantity, v_old.cost, v_closed);
     update portfolio._positions
     set quantity = quantity + p_quantity,
-        cost = cost - v_cost_closed + v_opened_cost,
+        cost = cost - v_cost_closed + (p_quantity + v_closed) * p_price,
         realized_pnl = realized_pnl + v_closed * p_price - v_cost_closed,
         fees = fees + p_fee,
         cash = cash - p_quantity * p_price - p_fee,

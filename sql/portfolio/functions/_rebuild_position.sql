@@ -8,7 +8,6 @@ create or replace function portfolio._rebuild_position(
     p_instrument_id integer
 ) returns void
 language plpgsql
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_fill record;

@@ -3,7 +3,6 @@ create or replace function risk._check_scope(p_scope jsonb)
 returns void
 language plpgsql
 immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_key text;

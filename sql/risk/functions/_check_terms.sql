@@ -3,24 +3,23 @@ create or replace function risk._check_terms(p_order risk.order_request)
 returns void
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_waits constant boolean := p_order.time_in_force in ('day', 'gtc', 'gtd');
     v_problem text;
-    v_name text;
-    v_value numeric;
 begin
     -- NaN is greater than infinity in numeric, so one comparison refuses both.
-    for v_name, v_value in values
-        ('quantity', p_order.quantity), ('limit_price', p_order.limit_price), ('stop_price', p_order.stop_price),
-        ('display_quantity', p_order.display_quantity), ('min_quantity', p_order.min_quantity)
-    loop
-        if not coalesce(v_value > 0 and v_value < 'infinity', true) then
-            raise exception '% % is not a positive number', v_name, v_value using errcode = 'TT001';
-        end if;
-    end loop;
     v_problem := case
+        when not (p_order.quantity > 0 and p_order.quantity < 'infinity') then
+            format('quantity %s is not a positive number', p_order.quantity)
+        when not (p_order.limit_price > 0 and p_order.limit_price < 'infinity') then
+            format('limit_price %s is not a positive number', p_order.limit_price)
+        when not (p_order.stop_price > 0 and p_order.stop_price < 'infinity') then
+            format('stop_price %s is not a positive number', p_order.stop_price)
+        when not (p_order.display_quantity > 0 and p_order.display_quantity < 'infinity') then
+            format('display_quantity %s is not a positive number', p_order.display_quantity)
+        when not (p_order.min_quantity > 0 and p_order.min_quantity < 'infinity') then
+            format('min_quantity %s is not a positive number', p_order.min_quantity)
         when p_order.side not in ('buy', 'sell', 'sell_short') then
             format('side "%s" is none of buy, sell, sell_short', p_order.side)
         when p_order.order_type not in ('market', 'limit', 'stop', 'stop_limit', 'pegged') then

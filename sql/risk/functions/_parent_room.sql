@@ -1,5 +1,5 @@
 -- Whether an order may work for its parent: a problem in words, or null, and what the parent has left
--- beside the children that work for it already. An order without a parent has neither.
+-- beside the children that work for it already.
 create or replace function risk._parent_room(
     p_order risk.order_request,
     p_current oms.orders,
@@ -8,14 +8,10 @@ create or replace function risk._parent_room(
 )
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_parent oms.orders;
 begin
-    if p_order.parent_order_id is null then
-        return;
-    end if;
     select * into v_parent from oms.orders o where o.order_id = p_order.parent_order_id;
     select v_parent.leaves_quantity - coalesce(sum(oms._exposed(c)), 0) into remaining
     from oms.orders c

@@ -4,7 +4,6 @@ create or replace function risk._read_order(p_order jsonb)
 returns risk.order_request
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_known constant text[] := array['session_id', 'account', 'strategy', 'origin', 'signal_id',
@@ -15,6 +14,8 @@ declare
         'contingent_on', 'oco'];
     v_key text;
     v_order risk.order_request;
+    v record;
+    v_problem text;
 begin
     if p_order is null or jsonb_typeof(p_order) <> 'object' then
         raise exception 'an order is a JSON object, not %', coalesce(jsonb_typeof(p_order), 'null')
@@ -30,38 +31,18 @@ begin
             raise exception 'order key "%" is missing', v_key using errcode = 'TT001';
         end if;
     end loop;
-    -- One cast of each value; what cannot be cast is named by the handler below.
-    v_key := 'session_id';      v_order.session_id := p_order->>'session_id';
-    v_key := 'quantity';        v_order.quantity := p_order->>'quantity';
-    v_key := 'limit_price';     v_order.limit_price := p_order->>'limit_price';
-    v_key := 'stop_price';      v_order.stop_price := p_order->>'stop_price';
-    v_key := 'signal_id';       v_order.signal_id := p_order->>'signal_id';
-    v_key := 'signal_as_of';    v_order.signal_as_of := p_order->>'signal_as_of';
-    v_key := 'signal_leg';      v_order.signal_leg := p_order->>'signal_leg';
-    v_key := 'pair_id';         v_order.pair_id := p_order->>'pair_id';
-    v_key := 'parent_order_id'; v_order.parent_order_id := p_order->>'parent_order_id';
-    v_key := 'plan_id';         v_order.plan_id := p_order->>'plan_id';
-    v_key := 'instrument_id';   v_order.instrument_id := p_order->>'instrument_id';
-    v_key := 'expire_at';       v_order.expire_at := p_order->>'expire_at';
-    v_key := 'peg_offset';      v_order.peg_offset := p_order->>'peg_offset';
-    v_key := 'display_quantity'; v_order.display_quantity := p_order->>'display_quantity';
-    v_key := 'min_quantity';    v_order.min_quantity := p_order->>'min_quantity';
-    v_key := 'contingent_on';   v_order.contingent_on := p_order->>'contingent_on';
-    v_key := 'post_only';       v_order.post_only := coalesce((p_order->>'post_only')::boolean, false);
-    v_key := 'reduce_only';     v_order.reduce_only := coalesce((p_order->>'reduce_only')::boolean, false);
-    v_key := 'is_parent';       v_order.is_parent := coalesce((p_order->>'is_parent')::boolean, false);
-    v_order.peg_reference := p_order->>'peg_reference';
-    v_order.trader := p_order->>'trader';
-    v_order.client_ref := p_order->>'client_ref';
-    v_order.oco := p_order->>'oco';
-    v_order.account := p_order->>'account';
-    v_order.strategy := p_order->>'strategy';
-    v_order.origin := p_order->>'origin';
-    v_order.operator := p_order->>'operator';
-    v_order.side := p_order->>'side';
-    v_order.order_type := p_order->>'order_type';
-    v_order.time_in_force := coalesce(p_order->>'time_in_force', 'day');
-    v_order.tags := coalesce(p_order->'tags', '{}');
+    begin
+        v_order := jsonb_populate_record(v_order, p_order);
+    exception
+        when invalid_text_representation or numeric_value_out_of_range or invalid_datetime_format
+            or datetime_field_overflow then
+            perform risk._refuse_value(p_order);
+    end;
+    v_order.time_in_force := coalesce(v_order.time_in_force, 'day');
+    v_order.post_only := coalesce(v_order.post_only, false);
+    v_order.reduce_only := coalesce(v_order.reduce_only, false);
+    v_order.is_parent := coalesce(v_order.is_parent, false);
+    v_order.tags := coalesce(v_order.tags, '{}');
 
     if v_order.origin not in ('signal', 'parent', 'plan', 'operator') then
         raise exception 'origin "%" is none of signal, parent, plan, operator', v_order.origin
@@ -81,47 +62,44 @@ begin
     end if;
     perform risk._check_terms(v_order);
 
-    if not exists (select from ops.sessions where session_id = v_order.session_id) then
-        raise exception 'session % does not exist: open one with ops.open_session', v_order.session_id
-            using errcode = 'TT002';
-    end if;
-    if not exists (select from ref.accounts where account = v_order.account) then
-        raise exception 'account "%" does not exist', v_order.account using errcode = 'TT002';
-    end if;
-    select strategy_id into v_order.strategy_id from signal.strategies where strategy = v_order.strategy;
-    if not found then
-        raise exception 'strategy "%" does not exist', v_order.strategy using errcode = 'TT002';
-    end if;
-    if (p_order->>'symbol' is null) = (v_order.instrument_id is null) then
+    if (v_order.symbol is null) = (v_order.instrument_id is null) then
         raise exception 'an order names its instrument by either symbol or instrument_id' using errcode = 'TT001';
     end if;
-    select instrument_id, symbol into v_order.instrument_id, v_order.symbol
-    from ref.instruments
-    where symbol = p_order->>'symbol' or instrument_id = v_order.instrument_id;
-    if not found then
-        raise exception 'instrument "%" does not exist', coalesce(p_order->>'symbol', p_order->>'instrument_id')
-            using errcode = 'TT002';
-    end if;
-    if v_order.is_parent and p_order->>'venue' is not null then
+    if v_order.is_parent and v_order.venue is not null then
         raise exception 'a parent order has no venue: its children do' using errcode = 'TT001';
     end if;
-    if not v_order.is_parent then
-        v_order.venue := coalesce(p_order->>'venue', (select venue from ref.venues order by venue_id limit 1));
-        select venue_id into v_order.venue_id from ref.venues where venue = v_order.venue;
-        if not found then
-            raise exception 'venue "%" does not exist', v_order.venue using errcode = 'TT002';
-        end if;
+    select
+        exists (select from ops.sessions where session_id = v_order.session_id) as has_session,
+        exists (select from ref.accounts where account = v_order.account) as has_account,
+        v_order.parent_order_id is null
+            or exists (select from oms.orders where order_id = v_order.parent_order_id) as has_parent,
+        (select strategy_id from signal.strategies where strategy = v_order.strategy) as strategy_id,
+        i.instrument_id, i.symbol, e.venue_id, e.venue
+    into v
+    from (values (1)) as one
+    left join ref.instruments i on i.symbol = v_order.symbol or i.instrument_id = v_order.instrument_id
+    left join ref.venues e on not v_order.is_parent
+        and e.venue = coalesce(v_order.venue, (select venue from ref.venues order by venue_id limit 1));
+    v_problem := case
+        when not v.has_session then
+            format('session %s does not exist: open one with ops.open_session', v_order.session_id)
+        when not v.has_account then format('account "%s" does not exist', v_order.account)
+        when v.strategy_id is null then format('strategy "%s" does not exist', v_order.strategy)
+        when v.instrument_id is null then
+            format('instrument "%s" does not exist', coalesce(v_order.symbol, v_order.instrument_id::text))
+        when not v_order.is_parent and v.venue_id is null then
+            format('venue "%s" does not exist', v_order.venue)
+        when not v.has_parent then format('parent order %s does not exist', v_order.parent_order_id)
+    end;
+    if v_problem is not null then
+        raise exception '%', v_problem using errcode = 'TT002';
     end if;
-    if v_order.origin = 'parent'
-        and not exists (select from oms.orders where order_id = v_order.parent_order_id) then
-        raise exception 'parent order % does not exist', v_order.parent_order_id using errcode = 'TT002';
-    end if;
+    v_order.strategy_id := v.strategy_id;
+    v_order.instrument_id := v.instrument_id;
+    v_order.symbol := v.symbol;
+    v_order.venue_id := v.venue_id;
+    v_order.venue := v.venue;
     return v_order;
-exception
-    when invalid_text_representation or numeric_value_out_of_range or invalid_datetime_format
-        or datetime_field_overflow then
-        raise exception 'order key "%" has the unusable value "%"', v_key, p_order->>v_key
-            using errcode = 'TT001';
 end
 $$;
 comment on function risk._read_order(jsonb) is 'Reads and checks a submitted order.';

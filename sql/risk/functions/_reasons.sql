@@ -3,7 +3,6 @@ create or replace function risk._reasons(p_verdict risk.verdict)
 returns text[]
 language plpgsql
 immutable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
     return (

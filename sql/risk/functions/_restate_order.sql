@@ -3,7 +3,6 @@ create or replace function risk._restate_order(p_row oms.orders)
 returns risk.order_request
 language plpgsql
 stable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
     v risk.order_request;

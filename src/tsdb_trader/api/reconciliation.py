@@ -64,6 +64,11 @@ def reconcile_trades(conn: Connection, venue: str, grace: timedelta = timedelta(
     return _count(conn, "select oms.reconcile_trades(%s, %s)", venue, grace)
 
 
+def reconcile_flows(conn: Connection, venue: str, grace: timedelta = timedelta(seconds=5)) -> int:
+    """Compare what positions changed by with complete lists of trades; return the differences."""
+    return _count(conn, "select oms.reconcile_flows(%s, %s)", venue, grace)
+
+
 def compared_venues(conn: Connection) -> list[str]:
     """Return the venues of which others have told executions."""
     cur = conn.cursor(row_factory=scalar_row)

@@ -1,6 +1,6 @@
 """Answers that come in several messages: mass status and trade capture. Pure bookkeeping.
 
-The engine's thread adds what comes, the worker's thread opens a collection and takes it when it is
+The engine's thread adds what comes, the worker's thread opens a collection and closes it when it is
 complete, refused, or was silent for too long.
 """
 
@@ -115,17 +115,19 @@ class Collections:
             found.failure, found.unsupported = reason or "refused", unsupported
             return True
 
-    def take(self) -> list[Collection]:
-        """Return, and wait no more for, what is complete, refused or silent for too long."""
+    def ready(self) -> list[Collection]:
+        """Return what is complete, refused or silent for too long; it stays until it is closed."""
         now = self._clock.monotonic()
         with self._lock:
             for found in self._open.values():
                 if not found.complete and now - found.heard_at >= self._timeout_s:
                     found.failure = found.failure or f"no answer for {self._timeout_s:g} s"
-            done = [c for c in self._open.values() if c.complete or c.failure]
-            for found in done:
-                del self._open[found.request_id]
-            return done
+            return [c for c in self._open.values() if c.complete or c.failure]
+
+    def close(self, collection: Collection) -> None:
+        """Wait for an answer no more."""
+        with self._lock:
+            self._open.pop(collection.request_id, None)
 
     def clear(self) -> None:
         """Wait for nothing any more: the connection is lost, and the answers with it."""

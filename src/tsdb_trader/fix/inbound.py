@@ -97,17 +97,22 @@ class Inbox:
         self._collections.clear()
         self.wake()
 
-    def receive(self, raw: str) -> None:
-        """Commit an application message or session reject, and what follows from it."""
-        self.received += 1
+    def receive_text(self, raw: str) -> None:
+        """Read a message and `receive` it."""
         try:
             fields = codec.parse(raw)
             message = codec.describe("in", self._fix_session, raw, fields)
         except CodecError as error:
+            self.received += 1
             reason = str(error)
             _log.error("unusable message", reason=reason)
             self._durably(lambda conn: self._alert(conn, "unusable_report", reason, raw))
             return
+        self.receive(message, fields)
+
+    def receive(self, message: FixMessage, fields: Fields) -> None:
+        """Commit an application message or session reject, and what follows from it."""
+        self.received += 1
         if message.msg_type in (codec.EXECUTION_REPORT, codec.CANCEL_REJECT):
             self._receive_report(message, fields)
         elif message.msg_type in (codec.REJECT, codec.BUSINESS_REJECT):

@@ -9,13 +9,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tsdb_trader.clock import Clock
 from tsdb_trader.model import Question, Report
 
 # Of the mass status request.
 _WANTED, _ASKED, _DONE = "wanted", "asked", "done"
+# A venue that is slow is given twice the time at each try, so often: asking it faster starves it.
+_DOUBLINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Ask:
     request_id: str
     question: Question
     asked_at: float
+    tries: int = 1
 
 
 class Gate:
@@ -36,7 +39,7 @@ class Gate:
         Distinguishes this process's questions from those of one that died: a replayed answer to an
         old question says nothing about now.
     timeout_s
-        After this long without an answer a question is asked again.
+        After this long without an answer a question is asked again, and then later each time.
     window
         At most so many questions are on their way at once.
     """
@@ -54,6 +57,7 @@ class Gate:
         self._listed = -1
         self._waiting: deque[Question] = deque()
         self._asked: dict[str, Ask] = {}
+        self._again: dict[str, None] = {}
         self._count = 0
         self._bulk: dict[int, Question] = {}
         self._bulk_state = _DONE
@@ -103,6 +107,7 @@ class Gate:
         self._generation += 1
         self._waiting.clear()
         self._asked.clear()
+        self._again.clear()
         self._bulk.clear()
         self._bulk_state = _DONE
 
@@ -123,6 +128,7 @@ class Gate:
             if generation == self._generation:
                 self._listed = generation
                 self._asked.clear()
+                self._again.clear()
                 self._waiting = deque(() if in_bulk else questions)
                 self._bulk = {q.order_id: q for q in questions} if in_bulk else {}
                 self._bulk_state = _WANTED if in_bulk else _DONE
@@ -156,26 +162,38 @@ class Gate:
             return self._connected and not self._unsettled()
 
     def overdue(self) -> list[Ask]:
-        """Take back the questions that were not answered in time; they are asked again."""
+        """Return the questions that were not answered in time, once; they are asked again."""
         now = self._clock.monotonic()
         with self._lock:
-            late = [a for a in self._asked.values() if now - a.asked_at >= self._timeout_s]
-            for ask in late:
-                del self._asked[ask.request_id]
-                self._waiting.append(ask.question)
+            late = [
+                ask
+                for ask in self._asked.values()
+                if ask.request_id not in self._again and now - ask.asked_at >= self._patience_s(ask)
+            ]
+            self._again.update((ask.request_id, None) for ask in late)
             return late
 
+    def _patience_s(self, ask: Ask) -> float:
+        return self._timeout_s * 2.0 ** min(ask.tries - 1, _DOUBLINGS)
+
     def next_ask(self) -> Ask | None:
-        """Return the next question to send now; it counts as asked from here on."""
+        """Return the next question to send now; it counts as asked from here on.
+
+        One that is asked again keeps its id: the answer to the first try, late as it is, counts.
+        """
+        now = self._clock.monotonic()
         with self._lock:
-            if not self._connected or self._listed != self._generation or not self._waiting:
+            if not self._connected or self._listed != self._generation:
                 return None
-            if len(self._asked) >= self._window:
+            if self._again:
+                late = self._asked[next(iter(self._again))]
+                del self._again[late.request_id]
+                ask = replace(late, asked_at=now, tries=late.tries + 1)
+            elif self._waiting and len(self._asked) < self._window:
+                self._count += 1
+                ask = Ask(f"{self._run_id}-{self._count}", self._waiting.popleft(), now)
+            else:
                 return None
-            self._count += 1
-            ask = Ask(
-                f"{self._run_id}-{self._count}", self._waiting.popleft(), self._clock.monotonic()
-            )
             self._asked[ask.request_id] = ask
             return ask
 
@@ -204,4 +222,5 @@ class Gate:
         """Note that an answer is committed; say whether the gate is open now."""
         with self._lock:
             self._asked.pop(request_id, None)
+            self._again.pop(request_id, None)
             return self._connected and not self._unsettled()

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from tsdb_trader import logs
 from tsdb_trader.errors import TraderError
 from tsdb_trader.fix import codec
-from tsdb_trader.fix.codec import CodecError, Outgoing
+from tsdb_trader.fix.codec import CodecError, Fields, Outgoing
 from tsdb_trader.fix.inbound import Inbox, leave
 from tsdb_trader.fix.session_settings import SessionSettings
 from tsdb_trader.model import FixMessage
@@ -27,9 +27,13 @@ _R = TypeVar("_R")
 _log = logs.get("gateway")
 # What the engine says, in an event or to the other side, of a number it has seen before.
 _TOO_LOW = "MsgSeqNum too low"
+# What it says of its message store; a file that has failed once refuses everything from then on.
+_STORE_FAILED = "IO Error"
 # Session messages are archived as well as can be; this many wait while the database is away.
 _QUEUE = 10_000
-# Raw texts kept between the wire and the callback, and of sent messages a reject may refer to.
+# What the engine sends of its own accord.
+_OWN_TYPES = codec.ADMIN_TYPES | {codec.BUSINESS_REJECT}
+# Messages kept between the wire and the callback, and of sent messages a reject may refer to.
 _KEPT = 20_000
 
 
@@ -63,14 +67,17 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
         self._archive = archive
         self._fix_session = fix_session
         self._secret = password.get_secret_value() if password is not None else None
-        self._incoming: OrderedDict[tuple[str, bool], str] = OrderedDict()
+        self._incoming: OrderedDict[tuple[str, bool], tuple[FixMessage, Fields]] = OrderedDict()
         self.refusals: deque[str] = deque(maxlen=100)
         self.last_event = ""
         self.numbers_lost = ""
+        self.store_failure = ""
 
-    def take(self, seqnum: str, possible_duplicate: bool) -> str | None:
-        """Return the text of an incoming message, once."""
-        return self._incoming.pop((seqnum, possible_duplicate), None)
+    def take(
+        self, seqnum: str, possible_duplicate: bool
+    ) -> tuple[FixMessage, Fields] | tuple[None, None]:
+        """Return an incoming message and its fields, once."""
+        return self._incoming.pop((seqnum, possible_duplicate), (None, None))
 
     @_fatal
     def onIncoming(self, raw: str) -> None:
@@ -84,20 +91,22 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
             if message.msg_type == codec.LOGOUT and _TOO_LOW in fields.get(58, ""):
                 self.numbers_lost = f"the venue says: {fields[58]}"
             return
-        self._incoming[fields[34], codec.possible_duplicate(fields)] = raw
+        self._incoming[fields[34], codec.possible_duplicate(fields)] = message, fields
         if len(self._incoming) > _KEPT:
             self._incoming.popitem(last=False)
 
     @_fatal
     def onOutgoing(self, raw: str) -> None:
+        if codec.type_of(raw) not in _OWN_TYPES:
+            return  # archived by whoever sends it
         raw, fields = self._read(raw)
         message = codec.describe("out", self._fix_session, raw, fields)
-        if message.msg_type in codec.ADMIN_TYPES or message.msg_type == codec.BUSINESS_REJECT:
-            self._archive.append(message)
+        self._archive.append(message)
         if message.msg_type in (codec.REJECT, codec.BUSINESS_REJECT):
-            refused = self.take(fields.get(45, ""), False) or self.take(fields.get(45, ""), True)
+            number = fields.get(45, "")
+            refused = self.take(number, False)[0] or self.take(number, True)[0]
             if refused is not None:
-                self._archive.append(codec.describe("in", self._fix_session, refused))
+                self._archive.append(refused)
             self.refusals.append(f"{fields.get(45)}: {fields.get(58, 'no reason')}")
 
     @_fatal
@@ -107,9 +116,11 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
         self.last_event = text
         if _TOO_LOW in text:
             self.numbers_lost = codec.storable(text)
+        if text.startswith(_STORE_FAILED):
+            self.store_failure = codec.storable(text)
         _log.info("fix event", fix_session=self._fix_session, event_text=codec.storable(text))
 
-    def _read(self, raw: str) -> tuple[str, codec.Fields]:
+    def _read(self, raw: str) -> tuple[str, Fields]:
         """Return a message without our password, and its fields."""
         fields = codec.parse(raw)
         if self._secret is None or fields.get(35) not in codec.ADMIN_TYPES:
@@ -194,11 +205,11 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
     @_fatal
     def fromAdmin(self, message: Any, _session: Any) -> None:
         if message.getHeader().getField(35) == codec.REJECT:
-            self._inbox.receive(self._text(message))
+            self._receive(message)
 
     @_fatal
     def fromApp(self, message: Any, _session: Any) -> None:
-        self._inbox.receive(self._text(message))
+        self._receive(message)
 
     def _check_lease(self) -> None:
         """Leave, rather than write into the store and the session of another gateway."""
@@ -206,11 +217,14 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
             _log.error("lease not renewed in time", action="exit")
             leave()
 
-    def _text(self, message: Any) -> str:
+    def _receive(self, message: Any) -> None:
         header = message.getHeader()
         duplicate = bool(header.isSetField(43)) and header.getField(43) == "Y"
-        raw = self._wire.take(header.getField(34), duplicate)
-        return raw if raw is not None else str(message.toString())
+        received, fields = self._wire.take(header.getField(34), duplicate)
+        if received is None or fields is None:
+            self._inbox.receive_text(str(message.toString()))
+        else:
+            self._inbox.receive(received, fields)
 
 
 class Engine:
@@ -274,6 +288,11 @@ class Engine:
     def numbers_lost(self) -> str:
         """Why the sequence numbers of both sides cannot be reconciled, '' while they can."""
         return self._wire.numbers_lost
+
+    @property
+    def store_failure(self) -> str:
+        """Why nothing can be stored, and so sent, any more; '' while it can."""
+        return self._wire.store_failure
 
     def send(self, outgoing: Outgoing) -> FixMessage:
         """Hand a message to the engine and return it as it was stored.

@@ -7,6 +7,7 @@ everything that may have left. Layout: ``<session>.body`` is the messages end to
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,10 +30,27 @@ class MessageStore:
     def _path(self, suffix: str) -> Path:
         return self._prefix.with_name(f"{self._prefix.name}.{suffix}")
 
+    def mend(self) -> None:
+        """Remove an entry that a crash or a full disk cut short, before the engine adds to it.
+
+        Raises
+        ------
+        StoreError
+            The index cannot be read.
+        """
+        _, end = self._read_index()
+        path = self._path("header")
+        if path.exists() and path.stat().st_size > end:
+            os.truncate(path, end)
+
     def _entries(self) -> dict[int, tuple[int, int]]:
+        return self._read_index()[0]
+
+    def _read_index(self) -> tuple[dict[int, tuple[int, int]], int]:
+        """Return (offset, size) of the messages by number, and where the last whole entry ends."""
         path = self._path("header")
         if not path.exists():
-            return {}
+            return {}, 0
         text = path.read_bytes()
         entries: dict[int, tuple[int, int]] = {}
         position = 0
@@ -45,7 +63,7 @@ class MessageStore:
         # A crash can cut the last entry short; anything else is not what the engine writes.
         if rest and re.fullmatch(rb"[\d,]+", rest) is None:
             raise StoreError(f"{path}: unreadable at byte {position}")
-        return entries
+        return entries, position
 
     def messages(self) -> Iterator[tuple[int, str]]:
         """Yield (sequence number, text) in order of the numbers.

@@ -24,6 +24,37 @@ _log = logs.get("gateway")
 _LOOK_BACK = timedelta(days=1)
 # A replay can pass through many days; the rest waits for the next time.
 _DAYS = 5
+# After an answer that did not come, or not before the connection was lost.
+_ORDERS_AGAIN_S = 1.0
+_TRADES_AGAIN_S = 5.0
+_MOST_S = 300.0
+
+
+class _Patience:
+    """When a request may be made again: a venue that cannot answer it is asked less and less."""
+
+    def __init__(self, clock: Clock, first_s: float) -> None:
+        self._clock = clock
+        self._first_s = first_s
+        self._failures = 0
+        self._not_before = float("-inf")
+        self._waits = False
+
+    def asked(self) -> None:
+        self._waits = True
+
+    def answered(self) -> None:
+        self._waits, self._failures = False, 0
+
+    def failed(self) -> None:
+        """Note that the answer of what was asked is not coming any more."""
+        if self._waits:
+            wait_s = min(_MOST_S, self._first_s * 2.0**self._failures)
+            self._waits, self._failures = False, self._failures + 1
+            self._not_before = self._clock.monotonic() + wait_s
+
+    def is_over(self) -> bool:
+        return self._clock.monotonic() >= self._not_before
 
 
 class Checks:
@@ -59,6 +90,10 @@ class Checks:
         self._has_trades = row.has_trade_capture and "AD" in version.requests
         self._orders_at: float | None = None
         self._trades_at: float | None = None
+        self._patience = {
+            "orders": _Patience(clock, _ORDERS_AGAIN_S),
+            "trades": _Patience(clock, _TRADES_AGAIN_S),
+        }
         self._days: list[date] = []
         self._traded_since: datetime | None = None
         self.differences: int | None = None
@@ -72,9 +107,13 @@ class Checks:
         """Forget when the venue was asked: after a logon everything is compared."""
         self._orders_at = self._trades_at = self._traded_since = None
         self._days = []
+        for patience in self._patience.values():
+            patience.failed()
 
     def recover(self, conn: Connection) -> bool:
         """Ask for all orders if the gate waits for that; say whether a message left."""
+        if not self._patience["orders"].is_over():
+            return False
         generation = self._gate.next_bulk()
         if generation is None:
             return False
@@ -87,6 +126,8 @@ class Checks:
         if self._has_mass_status and self._due(self._orders_at, self._row.mass_status_every_s, now):
             self._ask_orders(conn, "working", self._gate.generation)
         if not self._has_trades or self._collections.waits("trades"):
+            return
+        if not self._patience["trades"].is_over():
             return
         if not self._days and self._due(self._trades_at, self._row.trades_every_s, now):
             self._trades_at = now
@@ -103,24 +144,32 @@ class Checks:
 
     def finish(self, conn: Connection) -> None:
         """Hand what is complete to the database."""
-        for found in self._collections.take():
+        for found in self._collections.ready():
+            patience = self._patience["trades" if found.kind == "trades" else "orders"]
             if found.failure:
+                patience.failed()
                 self._fail(found)
             elif found.kind == "trades":
                 self._record_trades(conn, found)
+                patience.answered()
             else:
                 self.differences = reconciliation.reconcile_orders(
                     conn, self._row.venue, "mass_status", found.asked_at, found.items()
                 )
+                patience.answered()
+            # Not before: the database may have been away, and the answer comes but once.
+            self._collections.close(found)
             if found.kind == "recovery":
                 self._gate.end_bulk(found.generation)
 
     def _ask_orders(self, conn: Connection, kind: str, generation: int) -> None:
         self._orders_at = self._clock.monotonic()
+        self._patience["orders"].asked()
         asked = self._open(conn, kind, generation=generation)
         self._send(codec_requests.encode_mass_status(asked.request_id, self._version))
 
     def _ask_trades(self, conn: Connection, day: date) -> None:
+        self._patience["trades"].asked()
         asked = self._open(conn, "trades", day=day)
         window = TradeWindow(day, day)
         self._send(
@@ -147,6 +196,8 @@ class Checks:
             self._has_trades, self._days = False, []
         elif found.unsupported:
             self._has_mass_status = False
+        elif found.day is not None:
+            self._days.insert(0, found.day)
         _log.warning(
             "request not answered",
             fix_session=self._row.fix_session,

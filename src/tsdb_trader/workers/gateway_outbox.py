@@ -66,7 +66,8 @@ class Outbox:
             return False
         refused: list[tuple[Action, str]] = []
         handed = 0
-        for action in oms.pending_actions(conn, self._row.venue, room):
+        waiting = oms.pending_actions(conn, self._row.venue, room)
+        for action in waiting:
             if action.action_id in self._handed:
                 continue
             if not may_send():
@@ -86,7 +87,8 @@ class Outbox:
         self.record(conn)
         for action, reason in refused:
             self._refuse(conn, action, reason)
-        return handed > 0 or bool(refused)
+        # Less than asked for was all there is; what is committed from here on wakes the loop up.
+        return len(waiting) >= room and (handed > 0 or bool(refused))
 
     def record(self, conn: Connection) -> None:
         """Record what has gone; kept and tried again until it is committed."""

@@ -25,6 +25,7 @@ from tsdb_trader.fix.inbound import CopyInbox, Inbox
 from tsdb_trader.fix.recovery import Gate
 from tsdb_trader.fix.session import Engine
 from tsdb_trader.fix.session_settings import SessionSettings
+from tsdb_trader.fix.store import StoreError
 from tsdb_trader.fix.throttle import Throttle
 from tsdb_trader.fix.versions import version_named
 from tsdb_trader.model import FixMessage
@@ -126,13 +127,15 @@ class SessionWorker:
 
     def start(self, conn: Connection) -> None:
         """Complete the archive and prepare, then connect."""
+        self._store.mend()
         self._complete_archive(conn)
         self._prepare(conn)
         self._held.keep(conn)
         self._offline_since = self._clock.monotonic()
-        self._engine = Engine(self._session, self._inbox, self._held.valid)
-        # The engine reads a large dictionary for seconds, and its logon needs the lease.
-        self._held.keep(conn)
+        if self._engine is None:
+            # The engine reads a large dictionary for seconds, and its logon needs the lease.
+            with self._held.kept(conn):
+                self._engine = Engine(self._session, self._inbox, self._held.valid)
         self._engine.start()
 
     def step(self, conn: Connection) -> bool:
@@ -143,8 +146,11 @@ class SessionWorker:
         self._record(conn)
         if self._halted or self._halt(conn, engine):
             return False
-        if self._work(conn, engine):
-            return True
+        try:
+            if self._work(conn, engine):
+                return True
+        finally:
+            self._check_store(conn, engine)
         self._watch(conn, engine)
         self._flush(conn, engine)
         self.pulse.touch()
@@ -283,6 +289,14 @@ class SessionWorker:
         self._halted = True
         self._flush(conn, engine)
         return True
+
+    def _check_store(self, conn: Connection, engine: Engine) -> None:
+        """End when the message store failed: only a new engine writes again, if it can be."""
+        if engine.store_failure:
+            detail = {"engine": engine.store_failure, "fix_session": self._session.fix_session}
+            text = f"session {self.row.fix_session} cannot write its message store: nothing leaves"
+            ops.raise_alert(conn, "fix_store", "critical", text, detail)
+            raise StoreError(f"{text}: {engine.store_failure}")
 
     def _watch(self, conn: Connection, engine: Engine) -> None:
         """Tell a person about silence and refusals."""

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+
+import psycopg
 
 from tsdb_trader import logs
 from tsdb_trader.api import ops, watch
@@ -107,6 +112,33 @@ class Lease:
         ):
             raise LeaseLostError(f"lease {self.name}: another process owns it, ending")
         self._renewed = now
+
+    @contextmanager
+    def kept(self, conn: Connection) -> Iterator[None]:
+        """Renew the lease from a thread while the caller is busy with what it cannot interrupt.
+
+        Raises
+        ------
+        LeaseLostError
+            As `keep`, when the caller is done.
+        """
+        done = threading.Event()
+
+        def renew() -> None:
+            try:
+                while not done.wait(_RENEW_S):
+                    self.keep(conn)
+            except (LeaseLostError, psycopg.Error) as error:
+                _log.warning("lease not renewed", lease=self.name, error=str(error))
+
+        thread = threading.Thread(target=renew, name=f"lease {self.name}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+        self.keep(conn)
 
     def valid(self) -> bool:
         """Say whether what cannot be taken back may be done now; safe to call from any thread."""

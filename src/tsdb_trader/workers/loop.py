@@ -153,6 +153,8 @@ class Loop:
                     conn = self._connection()
                     self._listen()
                     if not self._may_work(conn):
+                        # It answers: the next loss of it is a first one.
+                        self._failures = 0
                         self._wait(_STANDBY_S)
                         continue
                     if not started:

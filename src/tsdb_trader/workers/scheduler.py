@@ -76,9 +76,12 @@ def _verify_log(conn: Connection) -> dict[str, Any]:
 
 
 def _reconcile_trades(conn: Connection) -> dict[str, Any]:
-    """Compare our executions with what venues, drop copies and clearing files have told."""
-    venues = reconciliation.compared_venues(conn)
-    return {"differences": {v: reconciliation.reconcile_trades(conn, v) for v in venues}}
+    """Compare executions and positions with what venues, drop copies and clearing files told."""
+    differences = {}
+    for venue in reconciliation.compared_venues(conn):
+        trades = reconciliation.reconcile_trades(conn, venue)
+        differences[venue] = trades + reconciliation.reconcile_flows(conn, venue)
+    return {"differences": differences}
 
 
 JOBS = (

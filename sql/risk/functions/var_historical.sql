@@ -1,0 +1,44 @@
+-- Value at risk of a sample of P&L: the loss that is exceeded with probability 1 - p_confidence. Losses are
+-- positive. p_method: linear (between the two order statistics) or lower (the worse of the two), as
+-- numpy.quantile at 1 - p_confidence in double precision: 1 - 0.9 is a hair below 0.1 there and here.
+-- Errors: TT001 no values, a value or confidence of no use, unknown method.
+create or replace function risk.var_historical(
+    p_pnl double precision[],
+    p_confidence double precision,
+    p_method text default 'linear'
+) returns double precision
+language plpgsql
+immutable
+parallel safe
+as $$
+declare
+    v_sorted double precision[];
+    v_index double precision;
+    v_at integer;
+    v_part double precision;
+    v_low double precision;
+    v_high double precision;
+begin
+    perform risk._require_numbers(p_pnl, 'p_pnl');
+    perform risk._require_share(p_confidence, 'p_confidence');
+    if p_method is null or p_method not in ('linear', 'lower') then
+        raise exception 'p_method "%" is none of linear, lower', p_method using errcode = 'TT001';
+    end if;
+    v_sorted := array(select v from unnest(p_pnl) v order by v);
+    v_index := (cardinality(v_sorted) - 1) * (1 - p_confidence);
+    v_at := floor(v_index);
+    v_low := v_sorted[v_at + 1];
+    if p_method = 'lower' then
+        return 0 - v_low;
+    end if;
+    v_high := coalesce(v_sorted[v_at + 2], v_low);
+    v_part := v_index - v_at;
+    return 0 - case
+        when v_part < 0.5 then v_low + (v_high - v_low) * v_part
+        else v_high - (v_high - v_low) * (1 - v_part) end;
+end
+$$;
+comment on function risk.var_historical(double precision[], double precision, text) is
+    'Value at risk of a sample of P&L, losses positive: -numpy.quantile(p_pnl, 1 - p_confidence, p_method). p_method: linear or lower. Errors: TT001.';
+grant execute on function risk.var_historical(double precision[], double precision, text)
+    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
