@@ -67,27 +67,30 @@ def server() -> Iterator[embedded.Server]:
 
 
 @contextmanager
-def _in_memory(server: embedded.Server, template: str) -> Iterator[None]:
-    """Move a frozen database to the machine's memory, if that has room, and its clones with it.
+def _new_database(server: embedded.Server, name: str) -> Iterator[None]:
+    """Make a database in the machine's memory, if that has room, where its clones will be as well.
 
     A database is a thousand files: to make and remove them costs a disk's file system several
-    times as much as the memory's, and there are thousands of clones. All have to be dropped when
-    this ends.
+    times as much as the memory's, and there are thousands of clones. At the end they and their
+    original have to be gone.
     """
     if EXTERNAL or not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _MEMORY_BYTES:
+        server.create_database(name)
         yield
         return
-    folder = _MEMORY / template
+    folder = _MEMORY / name
     folder.mkdir(mode=0o700)
     data = embedded.status().data_dir
     assert data is not None
     os.chown(folder, data.stat().st_uid, data.stat().st_gid)
     with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"create tablespace {template} location '{folder}'")
-        admin.execute(f"alter database {template} set tablespace {template}")
+        admin.execute(f"create tablespace {name} location '{folder}'")
+        admin.execute(
+            f"create database {name} owner {embedded.ROLES[0]} template template1 tablespace {name}"
+        )
     yield
     with psycopg.connect(server.url("postgres"), autocommit=True) as admin:
-        admin.execute(f"drop tablespace {template}")
+        admin.execute(f"drop tablespace {name}")
     shutil.rmtree(folder)
 
 
@@ -95,11 +98,10 @@ def _in_memory(server: embedded.Server, template: str) -> Iterator[None]:
 def template(server: embedded.Server) -> Iterator[str]:
     """Return the name of a migrated database to clone."""
     name = f"tsdb_test_template_{uuid.uuid4().hex[:8]}"
-    server.create_database(name)
-    schema.migrate(server.url(database=name))
-    # A template with a connected TimescaleDB scheduler cannot be copied.
-    server.stop_background_workers(name)
-    with _in_memory(server, name):
+    with _new_database(server, name):
+        schema.migrate(server.url(database=name))
+        # A template with a connected TimescaleDB scheduler cannot be copied.
+        server.stop_background_workers(name)
         yield name
         server.drop_database(name)
 
