@@ -71,6 +71,9 @@ SenderCompID=SIM
 BeginString=FIX.4.4
 TargetCompID=TSDB
 [SESSION]
+BeginString=FIX.4.2
+TargetCompID=TSDB
+[SESSION]
 BeginString=FIX.4.4
 TargetCompID=OTHER
 [SESSION]
@@ -96,7 +99,7 @@ BeginString=FIX.4.4
 SenderCompID=SIMDARK
 TargetCompID=OTHER
 """
-"""Participants of every version; all but the last ones are with SIM."""
+"""Participants of every version, one of them twice; all but the last ones are with SIM."""
 
 
 @pytest.fixture

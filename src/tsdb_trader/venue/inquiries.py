@@ -32,6 +32,7 @@ class Inquiries:
             fields = reports.unknown_order(request, self._floor.clock.now())
             self._writer.owe(entry, request.fix_session, "8", fields)
             return
+        entry.ask(order, request)
         question = request.get(790)
         self._writer.report(
             entry, order, "I", self._floor.now(order), extra={"790": question} if question else None
@@ -50,6 +51,7 @@ class Inquiries:
             fields = reports.no_orders(request, self._floor.clock.now())
             self._writer.owe(entry, request.fix_session, "8", fields)
         for number, order in enumerate(found, 1):
+            entry.ask(order, request)
             extra = reports.mass_status(request, len(found), last=number == len(found))
             self._writer.report(entry, order, "I", self._floor.now(order), extra=extra)
 
@@ -78,6 +80,7 @@ class Inquiries:
         self._writer.owe(entry, request.fix_session, "r", fields)
         for order in found:
             order.pending = None
+            entry.ask(order, request)
             self._desk.take_out(entry, order)
 
     def _why_not(self, request: Request) -> tuple[int, str] | None:

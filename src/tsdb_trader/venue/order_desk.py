@@ -55,6 +55,7 @@ class OrderDesk:
         self._catch_up(entry, order)
         order.pending = None
         entry.orders[order.order_no] = order
+        entry.ask(order, request)
         if request.msg_type == protocol.NEW_ORDER:
             self._try(entry, request, order)
         elif order.status in protocol.OVER:
@@ -80,6 +81,7 @@ class OrderDesk:
     def _enter_again(self, entry: Entry, request: Request, known: api.OrderRow) -> None:
         now = self._floor.now(known)
         if request.repeated and known.root_cl_ord_id == request.cl_ord_id:
+            entry.ask(known, request)
             self._writer.report(entry, known, "I", now)
             return
         fields = reports.duplicate(request, self._writer.order_id(known), now)
@@ -126,6 +128,7 @@ class OrderDesk:
             return False
         asked = "replace" if request.msg_type == protocol.REPLACE else "cancel"
         entry.add_id(order, request.cl_ord_id)
+        entry.ask(order, request)
         if not self.acknowledge:
             self._decide(entry, request, order)
             return False
@@ -156,6 +159,7 @@ class OrderDesk:
         if used is not None:
             names = (used.cl_ord_id, used.cancel_cl_ord_id)
             if request.repeated and request.cl_ord_id in names:
+                entry.ask(used, request)
                 self._writer.report(entry, used, "I", self._floor.now(used))
             else:
                 self.refuse(entry, request, order, _DUPLICATE, "ClOrdID was used before")
