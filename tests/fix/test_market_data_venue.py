@@ -30,11 +30,20 @@ Pairs = list[list[str]]
 class Listener:
     """Drives market_data_client.py."""
 
-    def __init__(self, folder: Path, port: int, comp_id: str = "TSDBMD") -> None:
+    def __init__(
+        self, folder: Path, port: int, comp_id: str = "TSDBMD", begin: str = "FIX.4.4"
+    ) -> None:
         home = folder / f"listener-{comp_id}"
         home.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "market_data_client.py"), str(home), str(port), comp_id],
+            [
+                sys.executable,
+                str(HERE / "market_data_client.py"),
+                str(home),
+                str(port),
+                comp_id,
+                begin,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tsdb_trader.api import venue as api
+from tsdb_trader.api import venue_market
 from tsdb_trader.venue import protocol, reports
 from tsdb_trader.venue.floor import Floor
 from tsdb_trader.venue.journal import Entry
@@ -88,7 +89,7 @@ class Inquiries:
         if kind not in (_BY_SECURITY, _BY_SESSION, _ALL):
             return _NOT_SUPPORTED, f"MassCancelRequestType (530) {kind!r} is not supported"
         symbol = request.get(55)
-        if kind == _BY_SECURITY and api.find_instrument(self._floor.conn, symbol) is None:
+        if kind == _BY_SECURITY and venue_market.find_instrument(self._floor.conn, symbol) is None:
             return _UNKNOWN_SECURITY, f"unknown symbol {symbol}"
         if kind == _BY_SESSION and not request.get(336):
             return _UNKNOWN_SESSION, "TradingSessionID (336) is missing"

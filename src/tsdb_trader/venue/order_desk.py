@@ -7,6 +7,7 @@ then the order goes on under its old terms and its old ClOrdID.
 from __future__ import annotations
 
 from tsdb_trader.api import venue as api
+from tsdb_trader.api import venue_market
 from tsdb_trader.errors import InvariantError
 from tsdb_trader.venue import placement, protocol, reports, terms
 from tsdb_trader.venue.floor import Floor
@@ -103,7 +104,7 @@ class OrderDesk:
     def _accept(self, entry: Entry, request: Request, order: api.OrderRow) -> None:
         wanted = terms.read(request)
         session_id = protocol.trading_session(request)
-        instrument = api.find_instrument(self._floor.conn, wanted.symbol)
+        instrument = venue_market.find_instrument(self._floor.conn, wanted.symbol)
         if instrument is None:
             raise RejectedError(1, f"unknown symbol {wanted.symbol}")
         if instrument.status in ("inactive", "halted"):
@@ -219,7 +220,7 @@ class OrderDesk:
             self._floor.settle(entry, session, order.instrument_id, events)
 
     def _amend_book(
-        self, order: api.OrderRow, wanted: Terms, instrument: api.Instrument
+        self, order: api.OrderRow, wanted: Terms, instrument: venue_market.Instrument
     ) -> list[Event]:
         book = self._floor.book_of(order)
         if book is None:
