@@ -72,6 +72,9 @@ SenderCompID=SIM
 BeginString=FIX.4.4
 TargetCompID=TSDB
 [SESSION]
+BeginString=FIX.4.2
+TargetCompID=TSDB
+[SESSION]
 BeginString=FIX.4.4
 TargetCompID=OTHER
 [SESSION]

@@ -1,10 +1,11 @@
-"""An independent FIX 4.4 initiator for market data: JSON lines in, JSON lines out.
+"""An independent FIX initiator for market data: JSON lines in, JSON lines out.
 
-Shares no code with the project. Usage: market_data_client.py <folder> <port> <comp id>. Standard
-input takes {"type": MsgType, "body": [[tag, value]], "groups": [[count tag, [[[tag, value]]]]]},
+Shares no code with the project. Usage: market_data_client.py <folder> <port> <comp id> [begin
+string]. Standard input takes {"type": MsgType, "body": [[tag, value]], "groups": [[count tag, [[[tag, value]]]]]},
 {"logout": true}, {"logon": true} and {"quit": true}. Standard output gives {"event": "logon" |
-"logout"} and {"message": [[tag, value]]}, in the order of the text. Incoming messages are checked
-against the dictionary that comes with quickfix, to which only RptSeq (83) is added.
+"logout"}, {"message": [[tag, value]]}, in the order of the text, and {"refused": text} for what it
+had to refuse. Incoming messages are checked against the dictionary that comes with quickfix; only
+RptSeq (83) is added to that of FIX 4.4.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ NonStopSession=Y
 ResetOnLogon=Y
 FileStorePath={folder}/store
 UseDataDictionary=Y
-DataDictionary={dictionary}
+{dictionary}
 SocketConnectHost=127.0.0.1
 SocketConnectPort={port}
 [SESSION]
-BeginString=FIX.4.4
+BeginString={begin}
 SenderCompID={sender}
 TargetCompID=SIM
 """
@@ -67,7 +68,8 @@ class Client(fix.Application):
             self.fromApp(message, session_id)
 
     def toApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
-        return
+        if message.getHeader().getField(35) == "j":
+            say(refused=message.toString())
 
     def fromApp(self, message: fix.Message, session_id: fix.SessionID) -> None:
         say(message=[part.split("=", 1) for part in message.toString().split("\x01") if part])
@@ -87,8 +89,21 @@ def build(command: dict[str, object]) -> fix.Message:
     return message
 
 
-def dictionary(folder: Path) -> Path:
-    tree = ElementTree.parse(Path(sys.prefix) / "share" / "quickfix" / "FIX44.xml")  # noqa: S314
+def dictionary(folder: Path, begin: str) -> str:
+    """Return the settings that name the dictionaries."""
+    place = Path(sys.prefix) / "share" / "quickfix"
+    if begin == "FIX.4.4":
+        return f"DataDictionary={numbered(folder, place / 'FIX44.xml')}"
+    if begin == "FIX.4.2":
+        return f"DataDictionary={place / 'FIX42.xml'}"
+    return (
+        f"DefaultApplVerID=FIX.5.0SP2\nTransportDataDictionary={place / 'FIXT11.xml'}\n"
+        f"AppDataDictionary={place / 'FIX50SP2.xml'}"
+    )
+
+
+def numbered(folder: Path, shipped: Path) -> Path:
+    tree = ElementTree.parse(shipped)  # noqa: S314
     places = ("messages/message[@msgtype='W']", "components/component[@name='MDIncGrp']/group")
     for place in places:
         found = tree.find(place)
@@ -101,9 +116,11 @@ def dictionary(folder: Path) -> Path:
 
 def main() -> None:
     folder, port, sender = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    begin = sys.argv[4] if len(sys.argv) > 4 else "FIX.4.4"
+    found = dictionary(folder, begin)
     path = folder / "client.cfg"
     path.write_text(
-        CONFIG.format(folder=folder, port=port, sender=sender, dictionary=dictionary(folder))
+        CONFIG.format(folder=folder, port=port, sender=sender, begin=begin, dictionary=found)
     )
     settings = fix.SessionSettings(str(path))
     client = Client()

@@ -1,4 +1,4 @@
-"""A FIX 4.4 acceptor on a bare socket: no engine, so it can send what no engine would."""
+"""A FIX acceptor on a bare socket: no engine, so it can send what no engine would."""
 
 from __future__ import annotations
 
@@ -16,12 +16,31 @@ _END = re.compile(rb"\x0110=\d{3}\x01")
 
 
 class RawVenue:
-    """Serves one client at a time as SIM; every application message it gets is kept."""
+    """Serves one client at a time as SIM; every application message it gets is kept.
 
-    def __init__(self, port: int = 0) -> None:
+    Parameters
+    ----------
+    client
+        CompID of the client.
+    begin
+        BeginString: no FIXT, whose Logon has more.
+    resets
+        Both sides count from 1 with every Logon.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        client: str = "TSDBMD",
+        begin: str = "FIX.4.4",
+        resets: bool = True,
+    ) -> None:
+        self._client, self._begin, self._resets = client, begin.encode(), resets
         self._server = socket.create_server(("127.0.0.1", port))
         self.port = int(self._server.getsockname()[1])
         self.received: queue.Queue[list[tuple[int, str]]] = queue.Queue()
+        self.logon: dict[int, str] = {}
         self._line: socket.socket | None = None
         self._number = 0
         self._lock = threading.Lock()
@@ -37,7 +56,7 @@ class RawVenue:
         """Send a message with the right header and trailer."""
         with self._lock:
             self._number += 1
-            head: Fields = [(35, kind), (34, self._number), (49, "SIM"), (56, "TSDBMD")]
+            head: Fields = [(35, kind), (34, self._number), (49, "SIM"), (56, self._client)]
             # Engines refuse a message whose SendingTime is not now.
             now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
             self._write([*head, (52, now), *fields])
@@ -62,7 +81,7 @@ class RawVenue:
 
     def _write(self, fields: Fields) -> None:
         body = b"".join(b"%d=%b\x01" % (tag, _bytes(value)) for tag, value in fields)
-        text = b"8=FIX.4.4\x019=%d\x01" % len(body) + body
+        text = b"8=%b\x019=%d\x01" % (self._begin, len(body)) + body
         assert self._line is not None
         self._line.sendall(text + b"10=%03d\x01" % (sum(text) % 256))
 
@@ -73,7 +92,9 @@ class RawVenue:
             except OSError:
                 return
             with self._lock:
-                self._line, self._number = line, 0
+                self._line = line
+                if self._resets:
+                    self._number = 0
             with contextlib.suppress(OSError):
                 self._attend(line)
             line.close()
@@ -92,10 +113,14 @@ class RawVenue:
         found = dict(reversed(fields))
         match found[35]:
             case "A":
-                self.send("A", (98, 0), (108, found[108]), (141, "Y"))
+                self.logon = found
+                reset = [(141, "Y")] if self._resets else []
+                self.send("A", (98, 0), (108, found[108]), *reset)
             case "1":
                 self.send("0", (112, found[112]))
-            case "0" | "5":
+            case "5":
+                self.send("5")
+            case "0":
                 pass
             case _:
                 self.received.put(fields)

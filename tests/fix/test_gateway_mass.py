@@ -293,3 +293,35 @@ def test_mass_cancel_before_a_clean_logout_is_sent_once(
     assert desk.one("select status from oms.orders") == "cancelled"
     assert len(desk.sent("q")) == 1
     assert "dead_man" not in desk.alerts()
+
+
+def test_session_added_or_made_inactive_leaves_the_others_connected(
+    trading: Any, terminate: Callable[[subprocess.Popen[bytes]], int]
+) -> None:
+    gateway, venue, desk = trading
+    for name in ("SIMPR", "SIMDARK"):
+        desk.configure(name, status="inactive")
+    gateway.sessions = []
+    process = gateway.start()
+    listed(venue, venue.message("AF"))
+    until(lambda: heartbeat(desk)["gate"] == "open", "the gate to open")
+    connected = gateway.log().count("logged on")
+    leases = (
+        "select lease from ops.leases where lease like 'fix:%' and expires_at > clock_timestamp() "
+        "order by 1"
+    )
+
+    def held() -> list[str]:
+        return [row[0] for row in desk.conn.execute(leases)]
+
+    desk.configure("SIMPR", status="active")
+    until(lambda: held() == ["fix:SIM", "fix:SIMPR"], f"the other session, there is {held()}")
+    desk.configure("SIMPR", status="inactive")
+    until(lambda: held() == ["fix:SIM"], f"it to end, there is {held()}")
+    desk.submit()
+    assert venue.message("D")["55"] == "IBM"
+    assert gateway.log().count("logged on") == connected == 1
+    # The engine does not forget a session: to have it again takes a new process.
+    desk.configure("SIMPR", status="active")
+    assert process.wait(30) == 0
+    assert "sessions changed" in gateway.log()

@@ -29,11 +29,13 @@ Pairs = list[list[str]]
 class Listener:
     """Drives market_data_client.py."""
 
-    def __init__(self, folder: Path, port: int, comp_id: str = "TSDBMD") -> None:
+    def __init__(
+        self, folder: Path, port: int, comp_id: str = "TSDBMD", begin: str = "FIX.4.4"
+    ) -> None:
         home = folder / f"listener-{comp_id}"
         home.mkdir(exist_ok=True)
         self.process = nursery.start(
-            HERE / "market_data_client.py", str(home), str(port), comp_id, piped=True
+            HERE / "market_data_client.py", str(home), str(port), comp_id, begin, piped=True
         )
         self.lines: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()

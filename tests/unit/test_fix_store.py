@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import quickfix
@@ -18,14 +19,19 @@ def write(folder: Path, header: str, body: bytes) -> MessageStore:
     return MessageStore(folder, "FIX.4.4", "TSDB", "SIM")
 
 
-def test_store_written_by_the_engine_is_read_back(tmp_path: Path) -> None:
-    (tmp_path / "cfg").write_text(
+def engine_store(folder: Path) -> Any:
+    """Return the engine's own store."""
+    (folder / "cfg").write_text(
         "[SESSION]\nBeginString=FIX.4.4\nSenderCompID=TSDB\nTargetCompID=SIM\n"
-        f"ConnectionType=initiator\nFileStorePath={tmp_path}\nStartTime=00:00:00\n"
+        f"ConnectionType=initiator\nFileStorePath={folder}\nStartTime=00:00:00\n"
         "EndTime=00:00:00\n"
     )
-    factory = quickfix.FileStoreFactory(quickfix.SessionSettings(str(tmp_path / "cfg")))
-    engine = factory.create(quickfix.UtcTimeStamp(), quickfix.SessionID("FIX.4.4", "TSDB", "SIM"))
+    factory = quickfix.FileStoreFactory(quickfix.SessionSettings(str(folder / "cfg")))
+    return factory.create(quickfix.UtcTimeStamp(), quickfix.SessionID("FIX.4.4", "TSDB", "SIM"))
+
+
+def test_store_written_by_the_engine_is_read_back(tmp_path: Path) -> None:
+    engine = engine_store(tmp_path)
     written = {n: f"8=FIX.4.4\x0135=D\x0134={n}\x0158=é{'x' * n}\x01" for n in (1, 2, 5, 12)}
     for number, raw in written.items():
         engine.set(number, raw)
@@ -93,3 +99,52 @@ def test_store_with_garbage_numbers_is_refused(tmp_path: Path) -> None:
     (tmp_path / f"{PREFIX}.seqnums").write_text("nothing")
     with pytest.raises(StoreError, match="seqnums"):
         MessageStore(tmp_path, "FIX.4.4", "TSDB", "SIM").next_numbers()
+
+
+def message(number: int, kind: str, *fields: tuple[int, str]) -> str:
+    """Return a valid message."""
+    body = f"35={kind}\x0134={number}\x0149=TSDB\x0152=20240102-03:04:05.678\x0156=SIM\x01"
+    body += "".join(f"{tag}={value}\x01" for tag, value in fields)
+    text = f"8=FIX.4.4\x019={len(body)}\x01{body}"
+    return f"{text}10={sum(text.encode()) % 256:03d}\x01"
+
+
+def logon(number: int, password: str) -> str:
+    return message(number, "A", (98, "0"), (108, "10"), (553, "us"), (554, password))
+
+
+def test_store_that_is_scrubbed_has_no_password_and_reads_as_before(tmp_path: Path) -> None:
+    engine = engine_store(tmp_path)
+    store = MessageStore(tmp_path, "FIX.4.4", "TSDB", "SIM")
+    assert store.scrub() == 0
+    order = message(2, "D", (11, "C1"), (58, "554=s3cret"))
+    old = message(4, "A", (98, "0"), (108, "10"), (95, "6"), (96, "s3cret"), (925, "s3cret2"))
+    for number, raw in ((1, logon(1, "s3cret")), (2, order), (3, logon(3, "s3cret"))):
+        engine.set(number, raw)
+    assert store.scrub() == 2
+    engine.set(4, old)
+    engine.set(5, message(5, "0"))
+    assert store.scrub() == 1
+    assert store.scrub() == 0
+    kept = dict(store.messages())
+    assert kept[2] == order
+    assert kept[3] == logon(3, "******")
+    assert {n for n, raw in kept.items() if "s3cret" in raw} == {2}
+    for raw in kept.values():
+        quickfix.Message(raw, True)
+    # A new process looks at everything again, and finds what another has left.
+    assert MessageStore(tmp_path, "FIX.4.4", "TSDB", "SIM").scrub() == 3
+    assert dict(store.messages()) == kept
+
+
+@pytest.mark.parametrize("cut", [4, 6, 12])
+def test_store_with_cut_logon_keeps_no_password_and_the_next_message(
+    tmp_path: Path, cut: int
+) -> None:
+    following = message(2, "D", (11, "C1")).encode()
+    # Cut in the trailer, before it, and in the password itself.
+    write(tmp_path, "", logon(1, "8=FIX.4.4").encode()[:-cut] + following)
+    assert MessageStore(tmp_path, "FIX.4.4", "TSDB", "SIM").scrub() == 1
+    kept = (tmp_path / f"{PREFIX}.body").read_bytes()
+    assert b"554=8" not in kept
+    assert kept.endswith(following)

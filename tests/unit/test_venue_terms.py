@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from tsdb_trader.api.venue import Instrument, OrderRow
+from tsdb_trader.api.venue import OrderRow
+from tsdb_trader.api.venue_market import Instrument
 from tsdb_trader.venue import reports, terms, versions
 from tsdb_trader.venue.protocol import RejectedError, Request, parse_request
 

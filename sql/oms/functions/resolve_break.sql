@@ -19,7 +19,7 @@ declare
     v_detail jsonb := '{}';
 begin
     perform oms._require_read_committed();
-    if coalesce(p_reason, '') = '' then
+    if coalesce(btrim(p_reason), '') = '' then
         raise exception 'a break is resolved with a reason' using errcode = 'TT001';
     end if;
     if p_action is null or p_action not in ('keep_ours', 'take_theirs') then

@@ -12,7 +12,7 @@ as $$
 declare
     v_order constant oms.orders := oms._lock_order(p_order_id);
 begin
-    if coalesce(p_reason, '') = '' or p_status is null or p_status not in ('cancelled', 'rejected', 'expired') then
+    if coalesce(btrim(p_reason), '') = '' or p_status is null or p_status not in ('cancelled', 'rejected', 'expired') then
         raise exception 'an order is settled as cancelled, rejected or expired, with a reason' using errcode = 'TT001';
     end if;
     perform oms._settle(v_order, p_status, p_reason);

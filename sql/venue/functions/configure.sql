@@ -31,13 +31,16 @@ begin
         dynamic_band = v_row.dynamic_band, minimum_share = v_row.minimum_share,
         top_order = v_row.top_order, opening_auction = v_row.opening_auction,
         opens_at = v_row.opens_at, closing_auction = v_row.closing_auction,
-        closes_at = v_row.closes_at,
+        closes_at = v_row.closes_at, calendar = v_row.calendar,
         throttle_messages = v_row.throttle_messages, throttle_mode = v_row.throttle_mode,
         cancel_on_disconnect = v_row.cancel_on_disconnect, latency_ms = v_row.latency_ms,
         pending_ms = v_row.pending_ms, maker_fee = v_row.maker_fee, taker_fee = v_row.taker_fee,
         updated_at = clock_timestamp()
     where s.venue = p_venue;
 exception
+    when foreign_key_violation then
+        raise exception 'no calendar of %: load it with `tsdb-trader ref calendar`', v_row.calendar
+            using errcode = 'TT001';
     when check_violation or not_null_violation or data_exception then
         raise exception 'venue % cannot have these settings: %', p_venue, sqlerrm
             using errcode = 'TT001';

@@ -1,8 +1,7 @@
-"""The journal of a simulated venue, and the little of the market that it reads."""
+"""The journal of a simulated venue, and how it is set up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
@@ -15,35 +14,6 @@ from psycopg.types.json import Jsonb
 from tsdb_trader.db import Connection
 
 _ZERO = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class MarketRow:
-    """A quote in stored integers or, without instrument, where the session stands."""
-
-    batch_no: int
-    as_of: datetime | None
-    instrument_id: int | None
-    bid_price: int | None
-    bid_size: int | None
-    ask_price: int | None
-    ask_size: int | None
-    is_open: bool | None
-    behind: bool | None
-    ts: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """What a venue must know of an instrument."""
-
-    instrument_id: int
-    symbol: str
-    price_scale: int
-    size_scale: int
-    tick_size: Decimal
-    lot_size: Decimal
-    status: str
 
 
 @dataclass(slots=True)
@@ -97,6 +67,7 @@ class VenueSettings:
     opens_at: time | None = None
     closing_auction: bool = False
     closes_at: time | None = None
+    calendar: str | None = None
     throttle_messages: int | None = None
     throttle_mode: str = "reject"
     cancel_on_disconnect: bool = False
@@ -209,8 +180,8 @@ _ORDER = """
 """
 SETTINGS = """
     select venue, matching, self_trade, static_band, dynamic_band, minimum_share, top_order,
-        opening_auction, opens_at, closing_auction, closes_at, throttle_messages, throttle_mode,
-        cancel_on_disconnect, latency_ms, pending_ms, maker_fee, taker_fee
+        opening_auction, opens_at, closing_auction, closes_at, calendar, throttle_messages,
+        throttle_mode, cancel_on_disconnect, latency_ms, pending_ms, maker_fee, taker_fee
     from venue.settings
 """
 _LIVE = "o.status not in ('filled', 'cancelled', 'rejected', 'expired')"
@@ -388,49 +359,6 @@ def unsent_reports(conn: Connection, venue: str, fix_session: str) -> list[Repor
     ).fetchall()
 
 
-def find_instrument(conn: Connection, symbol: str) -> Instrument | None:
-    """Return an instrument by its symbol."""
-    cur = conn.cursor(row_factory=class_row(Instrument))
-    return cur.execute(
-        "select instrument_id, symbol, price_scale, size_scale, tick_size, lot_size, status "
-        "from ref.instruments where symbol = %s",
-        (symbol,),
-    ).fetchone()
-
-
-def list_instruments(conn: Connection, ids: Sequence[int] | None = None) -> list[Instrument]:
-    """Return all instruments by symbol, or some by id."""
-    cur = conn.cursor(row_factory=class_row(Instrument))
-    return cur.execute(
-        "select instrument_id, symbol, price_scale, size_scale, tick_size, lot_size, status "
-        "from ref.instruments where %(ids)s::integer[] is null or instrument_id = any (%(ids)s) "
-        "order by symbol",
-        {"ids": None if ids is None else list(ids)},
-    ).fetchall()
-
-
-def open_sessions(conn: Connection) -> list[UUID]:
-    """Return the trading sessions that are open."""
-    cur = conn.cursor(row_factory=scalar_row)
-    return cur.execute("select session_id from ops.sessions where status = 'open'").fetchall()
-
-
 def write_journal(conn: Connection, venue: str, entry: dict[str, Any]) -> None:
     """Write what one step of the venue did; on an autocommit connection it is durable then."""
     conn.execute("select venue.write_journal(%s, %s)", (venue, Jsonb(entry)))
-
-
-def read_market(
-    conn: Connection,
-    session_id: UUID,
-    after: int,
-    active: Sequence[int],
-    quiet: Sequence[int],
-    limit: int,
-) -> list[MarketRow]:
-    """Return the quotes the venue has not seen, then where the session stands; [] if unknown."""
-    cur = conn.cursor(row_factory=class_row(MarketRow))
-    return cur.execute(
-        "select * from venue.read_market(%s, %s, %s::integer[], %s::integer[], %s)",
-        (session_id, after, list(active), list(quiet), limit),
-    ).fetchall()

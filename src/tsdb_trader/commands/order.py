@@ -66,7 +66,7 @@ def list_orders(
 
 @app.command()
 def cancel(order_id: OrderId, as_of: AsOf = None) -> None:
-    """Ask the venue to cancel an order."""
+    """Ask the venue to cancel an order; exit status 1 when it cannot be cancelled any more."""
     from tsdb_trader.api import oms
 
     with connected() as conn:
@@ -95,7 +95,11 @@ def cancel_all(
     if not wanted and not yes:
         typer.confirm("Cancel every order of every account?", abort=True)
     with connected() as conn:
-        _print(oms.cancel_all(conn, wanted, uuid4(), _time(as_of)))
+        found = oms.cancel_all(conn, wanted, uuid4(), _time(as_of))
+    if found:
+        _print(found)
+    else:
+        typer.echo("no order that could be cancelled matches")
 
 
 @app.command()
@@ -106,7 +110,10 @@ def replace(
     ],
     as_of: AsOf = None,
 ) -> None:
-    """Ask the venue to change an order; quantity is the new total."""
+    """Ask the venue to change an order; quantity is the new total.
+
+    Exit status 1 when it cannot be changed.
+    """
     from tsdb_trader.api import oms
     from tsdb_trader.errors import InputError
 
@@ -168,3 +175,5 @@ def _print(orders: list[Submitted]) -> None:
     for order in orders:
         reasons = f": {'; '.join(order.reasons)}" if order.reasons else ""
         typer.echo(f"order {order.order_id} is {order.status}{reasons}")
+    if any(order.reasons for order in orders):
+        raise typer.Exit(1)

@@ -113,12 +113,13 @@ def order(
 
 @app.command()
 def configure(venue: Venue, values: Set = None) -> None:
-    """Change settings of a venue, which its process reads when it starts."""
+    """Change settings of a venue, which its process reads when it starts; K= sets none."""
     from tsdb_trader import db
     from tsdb_trader.api import venue_operators as api
 
     with db.connect(application_name="tsdb-trader venue", autocommit=True) as conn:
-        api.configure(conn, venue, _parameters(values))
+        given = {name: value or None for name, value in _parameters(values).items()}
+        api.configure(conn, venue, given)
 
 
 @app.command()

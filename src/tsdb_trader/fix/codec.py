@@ -67,7 +67,7 @@ _DATA_FIELDS: Final = {tag: tag + 1 for tag in _LENGTHS} | {
     43111: 42982,
 }
 # Passwords of a Logon, old, new and encrypted, and the fields that tell how long they are.
-_SECRET_TAGS: Final = frozenset({96, 554, 925, 1402, 1404})
+SECRET_TAGS: Final = frozenset({96, 554, 925, 1402, 1404})
 _SECRET_LENGTHS: Final = frozenset({95, 1401, 1403})
 _MASK: Final = "***"
 _LONGEST_NUMBER: Final = 60
@@ -300,11 +300,11 @@ def masked(raw: str, secret: str | None = None) -> str:
     msg_type = next((value for tag, value in fields if tag == 35), "")
     logon = msg_type == LOGON
     told = secret is not None and secret in raw and msg_type in ADMIN_TYPES
-    if not told and not (logon and any(tag in _SECRET_TAGS for tag, _ in fields)):
+    if not told and not (logon and any(tag in SECRET_TAGS for tag, _ in fields)):
         return raw
     found = []
     for tag, value in fields:
-        if logon and tag in _SECRET_TAGS:
+        if logon and tag in SECRET_TAGS:
             value = _MASK
         elif logon and tag in _SECRET_LENGTHS:
             value = str(len(_MASK))

@@ -28,6 +28,7 @@ from tsdb_trader.errors import ConfigurationError
 from tsdb_trader.feeds.base import EPOCH
 from tsdb_trader.fix import codec
 from tsdb_trader.fix.codec import CodecError
+from tsdb_trader.fix.engine_log import EngineLog, OneLog
 from tsdb_trader.fix.inbound import leave
 from tsdb_trader.fix.market_data_codec import Row
 from tsdb_trader.fix.session_settings import dictionary
@@ -108,7 +109,7 @@ class Inbox:
             pass
 
 
-class _Wire(quickfix.Log):  # type: ignore[misc]
+class _Wire(EngineLog):
     """Sees messages as they are on the wire, and which of them the engine refuses."""
 
     def __init__(self, inbox: Inbox) -> None:
@@ -144,27 +145,6 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
     @guarded
     def onEvent(self, text: str) -> None:
         self.last_event = codec.storable(text)
-
-    def clear(self) -> None:
-        """Nothing is kept that could be cleared."""
-
-    def backup(self) -> None:
-        """Nothing is kept that could be backed up."""
-
-
-class _Wires(quickfix.LogFactory):  # type: ignore[misc]
-    def __init__(self, wire: _Wire) -> None:
-        super().__init__()
-        self._wire = wire
-        # The binding frees a lock of the whole process when it takes ownership of a log: a second
-        # session would crash.
-        wire.this.disown()
-
-    def create(self, *_session: Any) -> _Wire:
-        return self._wire
-
-    def destroy(self, _log: Any) -> None:
-        """The engine does not own it."""
 
 
 class _Callbacks(quickfix.Application):  # type: ignore[misc]
@@ -216,7 +196,7 @@ class Engine:
         )
         self._settings = quickfix.SessionSettings(str(_configure(connection, qualifier)))
         self._stores = quickfix.FileStoreFactory(self._settings)
-        self._logs = _Wires(self._wire)
+        self._logs = OneLog(self._wire)
         self._initiator = quickfix.SocketInitiator(
             self._callbacks, self._stores, self._settings, self._logs
         )

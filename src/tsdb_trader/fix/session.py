@@ -18,8 +18,10 @@ from tsdb_trader import logs
 from tsdb_trader.errors import TraderError
 from tsdb_trader.fix import codec
 from tsdb_trader.fix.codec import CodecError, Fields, Outgoing
+from tsdb_trader.fix.engine_log import EngineLog, OneLog
 from tsdb_trader.fix.inbound import Inbox, leave
 from tsdb_trader.fix.session_settings import SessionSettings
+from tsdb_trader.fix.store import MessageStore
 from tsdb_trader.model import FixMessage
 
 _P = ParamSpec("_P")
@@ -57,14 +59,19 @@ def _fatal(callback: Callable[_P, _R]) -> Callable[_P, _R]:
     return wrapped
 
 
-class _Wire(quickfix.Log):  # type: ignore[misc]
+class _Wire(EngineLog):
     """Sees every message as it is on the wire, which the engine's own objects no longer show."""
 
     def __init__(
-        self, archive: deque[FixMessage], fix_session: str, password: SecretStr | None
+        self,
+        archive: deque[FixMessage],
+        fix_session: str,
+        password: SecretStr | None,
+        store: MessageStore,
     ) -> None:
         super().__init__()
         self._archive = archive
+        self._store = store
         self._fix_session = fix_session
         self._secret = password.get_secret_value() if password is not None else None
         self._incoming: OrderedDict[tuple[str, bool], tuple[FixMessage, Fields]] = OrderedDict()
@@ -101,6 +108,9 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
             return  # archived by whoever sends it
         raw, fields = self._read(raw)
         message = codec.describe("out", self._fix_session, raw, fields)
+        if message.msg_type == codec.LOGON:
+            # The engine has stored it, and sends it after this.
+            self._store.scrub()
         self._archive.append(message)
         if message.msg_type in (codec.REJECT, codec.BUSINESS_REJECT):
             number = fields.get(45, "")
@@ -127,24 +137,6 @@ class _Wire(quickfix.Log):  # type: ignore[misc]
             return raw, fields
         raw = codec.masked(raw, self._secret)
         return raw, codec.parse(raw)
-
-    def clear(self) -> None:
-        """Nothing is kept that could be cleared."""
-
-    def backup(self) -> None:
-        """Nothing is kept that could be backed up."""
-
-
-class _Wires(quickfix.LogFactory):  # type: ignore[misc]
-    def __init__(self, wire: _Wire) -> None:
-        super().__init__()
-        self._wire = wire
-
-    def create(self, *_session: Any) -> _Wire:
-        return self._wire
-
-    def destroy(self, _log: Any) -> None:
-        """The engine does not own it."""
 
 
 class _Callbacks(quickfix.Application):  # type: ignore[misc]
@@ -239,9 +231,10 @@ class Engine:
     ) -> None:
         self._fix_session = settings.fix_session
         self.archive: deque[FixMessage] = deque(maxlen=_QUEUE)
-        self._wire = _Wire(self.archive, settings.fix_session, settings.password)
-        # Were it the engine's to free, a second engine in the process would hang or crash.
-        self._wire.this.disown()
+        self._store = settings.message_store()
+        # A process that was killed may have left a password.
+        self._store.scrub()
+        self._wire = _Wire(self.archive, settings.fix_session, settings.password, self._store)
         self._callbacks = _Callbacks(
             inbox, settings.fix_session, self._wire, may_send, settings.login()
         )
@@ -251,7 +244,7 @@ class Engine:
         # The engine keeps references to all of these and owns none of them.
         self._configuration = quickfix.SessionSettings(str(settings.write()))
         self._stores = quickfix.FileStoreFactory(self._configuration)
-        self._logs = _Wires(self._wire)
+        self._logs = OneLog(self._wire)
         self._initiator = quickfix.SocketInitiator(
             self._callbacks, self._stores, self._configuration, self._logs
         )
@@ -266,6 +259,8 @@ class Engine:
     def stop(self) -> None:
         """Log out and stop; the process should end afterwards."""
         self._initiator.stop()
+        # A Logon may have been stored that did not leave any more.
+        self._store.scrub()
 
     def logged_on(self) -> bool:
         """Say whether messages leave at once."""

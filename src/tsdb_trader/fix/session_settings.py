@@ -23,7 +23,8 @@ class SessionSettings:
     """One FIX session, as fixcfg/gateway.cfg wants it.
 
     `password` goes into the Logon and nowhere else of ours: not into the engine's configuration,
-    the archive or a log. The engine keeps the Logon in its message store, a folder for us alone.
+    the archive or a log. The engine stores the Logon before it sends it, in a folder for us alone;
+    the password is overwritten there before the Logon leaves.
     """
 
     template: Path
@@ -106,7 +107,7 @@ class SessionSettings:
         """
         text = self.render()
         self.store.mkdir(parents=True, exist_ok=True)
-        # The engine writes every message there as it is sent, a Logon with its password.
+        # The engine writes every message there, for a moment a Logon with its password.
         self.store.chmod(0o700)
         for name in (self.version.dictionary, self.version.transport_dictionary):
             if name is not None:

@@ -7,13 +7,22 @@ everything that may have left. Layout: ``<session>.body`` is the messages end to
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from tsdb_trader.errors import TraderError
+from tsdb_trader.fix import codec
 
+_BEGIN = re.compile(rb"8=FIXT?\.\d\.\d\x019=\d+\x0135=")
+_LOGON = re.compile(rb"8=FIXT?\.\d\.\d\x019=\d+\x0135=A\x01")
+# The checksum of all that is before it.
+_TRAILER = re.compile(rb"\x0110=(\d{3})\x01")
+_SECRET = re.compile(
+    b"\x01(?:%s)=([^\x01]*)" % b"|".join(b"%d" % tag for tag in sorted(codec.SECRET_TAGS))
+)
 _ENTRY = re.compile(rb"(\d+),(\d+),(\d+) ")
 
 
@@ -26,6 +35,7 @@ class MessageStore:
 
     def __init__(self, folder: Path, begin_string: str, sender: str, target: str) -> None:
         self._prefix = folder / f"{begin_string}-{sender}-{target}"
+        self._scrubbed = 0
 
     def _path(self, suffix: str) -> Path:
         return self._prefix.with_name(f"{self._prefix.name}.{suffix}")
@@ -96,6 +106,24 @@ class MessageStore:
             text = body.read(entry[1])
         return text.decode("utf-8", "surrogateescape") if len(text) == entry[1] else None
 
+    def scrub(self) -> int:
+        """Overwrite the passwords of Logons that came since the last time; return how many.
+
+        In place, with a checksum that fits, so that offsets hold and the engine can read them. It
+        never sends a Logon again, and never changes what it has written.
+        """
+        path = self._path("body")
+        if not path.exists() or path.stat().st_size == 0:
+            return 0
+        count = 0
+        with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as body:
+            for logon in _LOGON.finditer(body, min(self._scrubbed, len(body))):
+                # One that a crash has cut short ends where the next message begins.
+                following = _BEGIN.search(body, logon.end())
+                count += _hide(body, logon.start(), following.start() if following else len(body))
+            self._scrubbed = len(body)
+        return count
+
     def next_numbers(self) -> tuple[int, int]:
         """Return the next outbound and the next expected inbound number, (1, 1) when new.
 
@@ -111,3 +139,15 @@ class MessageStore:
         if match is None:
             raise StoreError(f"{path}: unreadable")
         return int(match[1]), int(match[2])
+
+
+def _hide(body: mmap.mmap, begin: int, end: int) -> bool:
+    """Overwrite the passwords of one message; say if it had any."""
+    found = [match.span(1) for match in _SECRET.finditer(body, begin, end)]
+    for first, last in found:
+        body[first:last] = b"*" * (last - first)
+    trailer = _TRAILER.search(body, begin, end)
+    if found and trailer is not None:
+        first, last = trailer.span(1)
+        body[first:last] = b"%03d" % (sum(body[begin : trailer.start() + 1]) % 256)
+    return bool(found)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 from tsdb_trader.api import venue as api
+from tsdb_trader.api import venue_market
 from tsdb_trader.venue import placement, protocol
 from tsdb_trader.venue.journal import Entry
 from tsdb_trader.venue.matching import Book
@@ -31,7 +32,8 @@ def after_quote(settings: api.VenueSettings, book: Book) -> list[Event]:
     if book.state.reference is None and book.bid is not None and book.ask is not None:
         tick = book.rules.tick
         book.set_reference((book.bid.price + book.ask.price) // 2 // tick * tick)
-    if book.phase is Phase.PRE_OPEN and settings.opens_at is None:
+    timed = settings.opens_at is not None or settings.calendar is not None
+    if book.phase is Phase.PRE_OPEN and not timed:
         return book.set_phase(Phase.CONTINUOUS)
     return []
 
@@ -45,7 +47,7 @@ def pass_time(floor: Floor, entry: Entry, session: Session, as_of: datetime) -> 
         _begin_day(floor, entry, session)
     session.as_of = as_of
     for instrument_id, book in list(session.books.items()):
-        events = [*book.expire(as_of), *_keep_hours(floor.settings, book, as_of)]
+        events = [*book.expire(as_of), *_keep_hours(floor, book, as_of)]
         if events:
             floor.settle(entry, session, instrument_id, events)
     for order in _out_of_book(floor, session):
@@ -68,26 +70,39 @@ def close_session(floor: Floor, entry: Entry, session: Session) -> None:
         floor.settle(entry, session, instrument_id, [])
 
 
-def _keep_hours(settings: api.VenueSettings, book: Book, as_of: datetime) -> list[Event]:
-    """Open and close a book by the clock."""
-    clock = protocol.trading_time(as_of)
+def _keep_hours(floor: Floor, book: Book, as_of: datetime) -> list[Event]:
+    """Open and close a book by the clock: the venue's own times, or those of its calendar."""
+    settings, clock = floor.settings, protocol.trading_time(as_of)
+    hours = floor.hours(as_of) or venue_market.Hours()
     events: list[Event] = []
-    opens, closes = settings.opens_at, settings.closes_at
-    if book.phase is Phase.PRE_OPEN and opens is not None and clock >= opens:
+    if book.phase is Phase.PRE_OPEN and _is_due(settings.opens_at, clock, hours.opens_at, as_of):
         events += book.set_phase(Phase.CONTINUOUS)
-    collects = settings.closing_auction and closes is not None and clock >= closes
-    if book.phase is Phase.CONTINUOUS and collects:
+    closes = _is_due(settings.closes_at, clock, hours.closes_at, as_of)
+    if book.phase is Phase.CONTINUOUS and settings.closing_auction and closes:
         events += book.set_phase(Phase.CLOSING)
+        if settings.closes_at is None:
+            events += book.set_phase(Phase.CLOSED)
     return events
+
+
+def _is_due(own: time | None, clock: time, listed: datetime | None, as_of: datetime) -> bool:
+    """Say whether the venue's own time has come or, where it has none, that of its calendar."""
+    return clock >= own if own is not None else listed is not None and as_of >= listed
 
 
 def _hold_closing_auction(
     floor: Floor, entry: Entry, session: Session, instrument_id: int, book: Book
 ) -> None:
-    if book.phase is Phase.HALTED:
+    if book.phase in (Phase.HALTED, Phase.CLOSED) or not _closes(floor, session):
         return
     events = [*book.set_phase(Phase.CLOSING), *book.set_phase(Phase.CLOSED)]
     floor.settle(entry, session, instrument_id, events)
+
+
+def _closes(floor: Floor, session: Session) -> bool:
+    """Say whether a session's day has a close: one that the calendar does not list has none."""
+    hours = session.as_of and floor.hours(session.as_of)
+    return not hours or floor.settings.closes_at is not None or hours.closes_at is not None
 
 
 def _end_day(floor: Floor, entry: Entry, session: Session) -> None:

@@ -14,6 +14,7 @@ from functools import partial
 from uuid import UUID
 
 from tsdb_trader.api import venue as api
+from tsdb_trader.api import venue_market
 from tsdb_trader.clock import Clock
 from tsdb_trader.venue import faults, protocol, reports, versions
 from tsdb_trader.venue.faults import BOOK_FAULTS
@@ -162,7 +163,7 @@ class Exchange:
             entry.handled.append(message_no)
 
     def _watch(
-        self, entry: Entry, session_id: UUID, wanted: Sequence[api.Instrument]
+        self, entry: Entry, session_id: UUID, wanted: Sequence[venue_market.Instrument]
     ) -> Session | None:
         session = self._floor.catch_up(entry, session_id, wanted)
         if session is not None:

@@ -11,14 +11,15 @@ replayed in the same order after a restart, so that nothing is matched twice or 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from tsdb_trader.api import venue as api
+from tsdb_trader.api import venue_market
 from tsdb_trader.clock import Clock
 from tsdb_trader.errors import InvariantError
-from tsdb_trader.venue import days
+from tsdb_trader.venue import days, protocol
 from tsdb_trader.venue.journal import Entry, Journal, Report, restore_state
 from tsdb_trader.venue.market_data import Trade
 from tsdb_trader.venue.market_data_desk import Desk
@@ -56,9 +57,10 @@ class Floor:
         self.orders: dict[int, api.OrderRow] = {}
         self.sessions: dict[UUID, Session] = {}
         self._touched: dict[UUID, Session] = {}
-        self._instruments: dict[str, api.Instrument] = {}
+        self._instruments: dict[str, venue_market.Instrument] = {}
+        self._hours: dict[date, venue_market.Hours] = {}
         self._progress = {p.session_id: p for p in api.read_progress(self.conn, journal.venue)}
-        self.market_data = Desk(self.conn, f"{clock.now():%y%m%d%H%M%S%f}")
+        self.market_data = Desk(self.conn, clock)
         self._restore_orders()
 
     # Restoring
@@ -93,10 +95,10 @@ class Floor:
                 session.books[row.instrument_id] = Book(rules, restore_state(row))
         return session
 
-    def _list(self, ids: Sequence[int]) -> list[api.Instrument]:
-        return api.list_instruments(self.conn, ids) if ids else []
+    def _list(self, ids: Sequence[int]) -> list[venue_market.Instrument]:
+        return venue_market.list_instruments(self.conn, ids) if ids else []
 
-    def book(self, session: Session, instrument: api.Instrument) -> Book:
+    def book(self, session: Session, instrument: venue_market.Instrument) -> Book:
         """Return the book of an instrument, a new one if there is none yet."""
         self._instruments[instrument.symbol] = instrument
         book = session.books.get(instrument.instrument_id)
@@ -113,11 +115,11 @@ class Floor:
         book = self.session(order.session_id).books.get(order.instrument_id)
         return book if book is not None and order.order_no in book.orders else None
 
-    def instrument_of(self, order: api.OrderRow) -> api.Instrument:
+    def instrument_of(self, order: api.OrderRow) -> venue_market.Instrument:
         """Return the instrument of an order that was accepted."""
         known = self._instruments.get(order.symbol)
         if known is None:
-            known = api.find_instrument(self.conn, order.symbol)
+            known = venue_market.find_instrument(self.conn, order.symbol)
             if known is None:
                 raise InvariantError(f"the venue works {order.symbol}, which ref.instruments lacks")
             self._instruments[order.symbol] = known
@@ -154,7 +156,7 @@ class Floor:
         self.sessions.pop(session.session_id, None)
 
     def catch_up(
-        self, entry: Entry, session_id: UUID, wanted: Iterable[api.Instrument]
+        self, entry: Entry, session_id: UUID, wanted: Iterable[venue_market.Instrument]
     ) -> Session | None:
         """Let a session see everything its market has shown; None if it is closed or unknown."""
         session = self.session(session_id)
@@ -180,7 +182,7 @@ class Floor:
         """
         self._touched[session.session_id] = session
         active = session.active
-        rows = api.read_market(
+        rows = venue_market.read_market(
             self.conn,
             session.session_id,
             session.batch_no,
@@ -199,7 +201,7 @@ class Floor:
             self._show(entry, session, row)
         return behind
 
-    def _arrive(self, entry: Entry, session: Session, row: api.MarketRow) -> None:
+    def _arrive(self, entry: Entry, session: Session, row: venue_market.MarketRow) -> None:
         if row.as_of is not None:
             self._begin_batch(entry, session, row.as_of)
         session.batch_no = row.batch_no
@@ -213,7 +215,7 @@ class Floor:
             return
         days.pass_time(self, entry, session, as_of)
 
-    def _show(self, entry: Entry, session: Session, row: api.MarketRow) -> None:
+    def _show(self, entry: Entry, session: Session, row: venue_market.MarketRow) -> None:
         if (
             row.instrument_id is None
             or row.bid_price is None
@@ -230,6 +232,15 @@ class Floor:
         events = book.apply_quote(quote)
         events += days.after_quote(self.settings, book)
         self.settle(entry, session, row.instrument_id, events, row.ts)
+
+    def hours(self, as_of: datetime) -> venue_market.Hours | None:
+        """Return the session of the day by the calendar that the venue follows, if it does."""
+        if self.settings.calendar is None:
+            return None
+        day = protocol.trade_date(as_of)
+        if day not in self._hours:
+            self._hours[day] = venue_market.read_hours(self.conn, self.settings.calendar, day)
+        return self._hours[day]
 
     # What happens in a book
 

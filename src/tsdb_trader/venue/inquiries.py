@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tsdb_trader.api import venue as api
+from tsdb_trader.api import venue_market
 from tsdb_trader.venue import protocol, reports
 from tsdb_trader.venue.floor import Floor
 from tsdb_trader.venue.journal import Entry
@@ -32,6 +33,7 @@ class Inquiries:
             fields = reports.unknown_order(request, self._floor.clock.now())
             self._writer.owe(entry, request.fix_session, "8", fields)
             return
+        entry.ask(order, request)
         question = request.get(790)
         self._writer.report(
             entry, order, "I", self._floor.now(order), extra={"790": question} if question else None
@@ -50,6 +52,7 @@ class Inquiries:
             fields = reports.no_orders(request, self._floor.clock.now())
             self._writer.owe(entry, request.fix_session, "8", fields)
         for number, order in enumerate(found, 1):
+            entry.ask(order, request)
             extra = reports.mass_status(request, len(found), last=number == len(found))
             self._writer.report(entry, order, "I", self._floor.now(order), extra=extra)
 
@@ -78,6 +81,7 @@ class Inquiries:
         self._writer.owe(entry, request.fix_session, "r", fields)
         for order in found:
             order.pending = None
+            entry.ask(order, request)
             self._desk.take_out(entry, order)
 
     def _why_not(self, request: Request) -> tuple[int, str] | None:
@@ -85,7 +89,7 @@ class Inquiries:
         if kind not in (_BY_SECURITY, _BY_SESSION, _ALL):
             return _NOT_SUPPORTED, f"MassCancelRequestType (530) {kind!r} is not supported"
         symbol = request.get(55)
-        if kind == _BY_SECURITY and api.find_instrument(self._floor.conn, symbol) is None:
+        if kind == _BY_SECURITY and venue_market.find_instrument(self._floor.conn, symbol) is None:
             return _UNKNOWN_SECURITY, f"unknown symbol {symbol}"
         if kind == _BY_SESSION and not request.get(336):
             return _UNKNOWN_SESSION, "TradingSessionID (336) is missing"

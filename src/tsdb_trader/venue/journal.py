@@ -49,6 +49,11 @@ class Entry:
     commands: list[dict[str, Any]] = field(default_factory=list)
     faults: list[int] = field(default_factory=list)
     outgoing: list[Report] = field(default_factory=list)
+    askers: dict[int, str] = field(default_factory=dict)
+
+    def ask(self, order: api.OrderRow, request: Request) -> None:
+        """Note that the step answers a request about an order: who asked gets the answer."""
+        self.askers[order.order_no] = request.fix_session
 
     def add_id(self, order: api.OrderRow, cl_ord_id: str) -> None:
         """Let an order be found by a ClOrdID."""

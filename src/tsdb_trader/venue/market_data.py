@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
-from tsdb_trader.api.venue import Instrument
+from tsdb_trader.api.venue_market import Instrument
 from tsdb_trader.venue import protocol
 from tsdb_trader.venue.matching import Book
 

@@ -16,10 +16,11 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from tsdb_trader.api import venue as api
-from tsdb_trader.api.venue import Instrument
+from tsdb_trader.api import venue_market
+from tsdb_trader.api.venue_market import Instrument
+from tsdb_trader.clock import Clock
 from tsdb_trader.db import Connection
-from tsdb_trader.venue import protocol
+from tsdb_trader.venue import market_data_versions, protocol
 from tsdb_trader.venue.market_data import (
     BID,
     OFFER,
@@ -69,15 +70,19 @@ when it is closed or unknown."""
 
 @dataclass
 class Desk:
-    """Subscriptions of all participants. `started` makes the names of views unique."""
+    """Subscriptions of all participants. The time of its making makes the names of views unique."""
 
     conn: Connection
-    started: str
+    clock: Clock
+    _started: str = field(init=False)
     _views: dict[tuple[UUID, int], dict[Look, View]] = field(default_factory=dict)
     _subscribed: dict[tuple[str, str], list[View]] = field(default_factory=dict)
     _status_asked: dict[tuple[str, str], Instrument] = field(default_factory=dict)
     _statuses: dict[int, str] = field(default_factory=dict)
     _outgoing: list[MarketMessage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._started = f"{self.clock.now():%y%m%d%H%M%S%f}"
 
     def take(self) -> list[MarketMessage]:
         """Return the messages that came about, once."""
@@ -120,7 +125,7 @@ class Desk:
 
     def phase_changed(self, instrument_id: int, phase: Phase, now: datetime) -> None:
         """Tell who listens to an instrument that its book is in another phase."""
-        for instrument in api.list_instruments(self.conn, [instrument_id]):
+        for instrument in venue_market.list_instruments(self.conn, [instrument_id]):
             for fix_session in self._listeners(instrument_id):
                 self._tell(fix_session, instrument, _PHASE_STATUS[phase], now, (325, "Y"))
 
@@ -130,7 +135,7 @@ class Desk:
         shown = {v.instrument.instrument_id for views in self._subscribed.values() for v in views}
         if not asked | shown:
             return
-        for instrument in api.list_instruments(self.conn, sorted(asked | shown)):
+        for instrument in venue_market.list_instruments(self.conn, sorted(asked | shown)):
             status = _TRADING_STATUS[instrument.status]
             if self._statuses.get(instrument.instrument_id, status) != status:
                 for fix_session in self._listeners(instrument.instrument_id):
@@ -187,8 +192,8 @@ class Desk:
         if kind not in (_SNAPSHOT, _SUBSCRIBE):
             raise RefusedError(BAD_TYPE, f"SubscriptionRequestType {kind} is not supported")
         look = _look(request)
-        instruments = _instruments(request, api.list_instruments(self.conn))
-        session_id = _session_of(request, api.open_sessions(self.conn))
+        instruments = _instruments(request, venue_market.list_instruments(self.conn))
+        session_id = _session_of(request, venue_market.open_sessions(self.conn))
         session = watch(session_id, instruments)
         if session is None:
             raise RefusedError(BAD_SESSION, f"trading session {session_id} is closed")
@@ -206,7 +211,7 @@ class Desk:
         view = views.get(look)
         if view is None:
             depth = "orders" if not look.aggregated else "best" if look.depth == 1 else "levels"
-            name = f"{self.started}-{depth}-{look.types}"
+            name = f"{self._started}-{depth}-{look.types}"
             view = views[look] = View(session.session_id, instrument, look, name)
             instrument_id = instrument.instrument_id
             quoted = session.quoted.get(instrument_id, session.as_of)
@@ -220,7 +225,9 @@ class Desk:
     def _list(self, request: Request) -> None:
         symbol = request.get(55)
         kind = request.get(559)
-        found = [i for i in api.list_instruments(self.conn) if kind == "4" or i.symbol == symbol]
+        found = [
+            i for i in venue_market.list_instruments(self.conn) if kind == "4" or i.symbol == symbol
+        ]
         result = "0" if kind in ("0", "4") and found else "2" if kind in ("0", "4") else "1"
         head: Pairs = ((320, request.get(320)), (322, request.get(320)), (560, result))
         if result != "0":
@@ -238,7 +245,7 @@ class Desk:
         if request.get(263) == _UNSUBSCRIBE:
             self._status_asked.pop(key, None)
             return
-        known = [i for i in api.list_instruments(self.conn) if i.symbol == request.get(55)]
+        known = [i for i in venue_market.list_instruments(self.conn) if i.symbol == request.get(55)]
         if not known:
             body = ((324, key[1]), (55, request.get(55)), (326, "20"))
             self._add(MarketMessage(key[0], "f", (*body, (60, protocol.time_text(now)))))
@@ -262,7 +269,7 @@ class Desk:
         self._add(MarketMessage(fix_session, "f", (*more, *body)))
 
     def _add(self, message: MarketMessage) -> None:
-        self._outgoing.append(message)
+        self._outgoing.append(market_data_versions.adapt(message, self.clock.now()))
 
 
 def _look(request: Request) -> Look:
@@ -289,7 +296,8 @@ def _instruments(request: Request, listed: Iterable[Instrument]) -> list[Instrum
 
 
 def _session_of(request: Request, open_sessions: Iterable[UUID]) -> UUID:
-    named = request.all(336)
+    # FIX 4.2 names it beside every symbol.
+    named = list(dict.fromkeys(request.all(336)))
     sessions = [str(session_id) for session_id in open_sessions]
     if len(named) > 1:
         raise RefusedError(BAD_SESSION, "a request is for one trading session")

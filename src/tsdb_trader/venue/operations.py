@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 from tsdb_trader.api import venue as api
+from tsdb_trader.api import venue_market
 from tsdb_trader.venue import days, placement, protocol
 from tsdb_trader.venue.floor import Floor
 from tsdb_trader.venue.journal import Entry
@@ -71,11 +72,11 @@ class Operations:
         symbol = command.parameters.get("symbol")
         wanted = None
         if symbol is not None:
-            instrument = api.find_instrument(self._floor.conn, str(symbol))
+            instrument = venue_market.find_instrument(self._floor.conn, str(symbol))
             if instrument is None:
                 raise RefusedError(f"unknown symbol {symbol}")
             wanted = instrument.instrument_id
-            for session_id in api.open_sessions(self._floor.conn):
+            for session_id in venue_market.open_sessions(self._floor.conn):
                 self._floor.catch_up(entry, session_id, [instrument])
         changed = 0
         for session in list(self._floor.sessions.values()):

@@ -7,6 +7,7 @@ then the order goes on under its old terms and its old ClOrdID.
 from __future__ import annotations
 
 from tsdb_trader.api import venue as api
+from tsdb_trader.api import venue_market
 from tsdb_trader.errors import InvariantError
 from tsdb_trader.venue import placement, protocol, reports, terms
 from tsdb_trader.venue.floor import Floor
@@ -55,6 +56,7 @@ class OrderDesk:
         self._catch_up(entry, order)
         order.pending = None
         entry.orders[order.order_no] = order
+        entry.ask(order, request)
         if request.msg_type == protocol.NEW_ORDER:
             self._try(entry, request, order)
         elif order.status in protocol.OVER:
@@ -80,6 +82,7 @@ class OrderDesk:
     def _enter_again(self, entry: Entry, request: Request, known: api.OrderRow) -> None:
         now = self._floor.now(known)
         if request.repeated and known.root_cl_ord_id == request.cl_ord_id:
+            entry.ask(known, request)
             self._writer.report(entry, known, "I", now)
             return
         fields = reports.duplicate(request, self._writer.order_id(known), now)
@@ -101,7 +104,7 @@ class OrderDesk:
     def _accept(self, entry: Entry, request: Request, order: api.OrderRow) -> None:
         wanted = terms.read(request)
         session_id = protocol.trading_session(request)
-        instrument = api.find_instrument(self._floor.conn, wanted.symbol)
+        instrument = venue_market.find_instrument(self._floor.conn, wanted.symbol)
         if instrument is None:
             raise RejectedError(1, f"unknown symbol {wanted.symbol}")
         if instrument.status in ("inactive", "halted"):
@@ -126,6 +129,7 @@ class OrderDesk:
             return False
         asked = "replace" if request.msg_type == protocol.REPLACE else "cancel"
         entry.add_id(order, request.cl_ord_id)
+        entry.ask(order, request)
         if not self.acknowledge:
             self._decide(entry, request, order)
             return False
@@ -156,6 +160,7 @@ class OrderDesk:
         if used is not None:
             names = (used.cl_ord_id, used.cancel_cl_ord_id)
             if request.repeated and request.cl_ord_id in names:
+                entry.ask(used, request)
                 self._writer.report(entry, used, "I", self._floor.now(used))
             else:
                 self.refuse(entry, request, order, _DUPLICATE, "ClOrdID was used before")
@@ -215,7 +220,7 @@ class OrderDesk:
             self._floor.settle(entry, session, order.instrument_id, events)
 
     def _amend_book(
-        self, order: api.OrderRow, wanted: Terms, instrument: api.Instrument
+        self, order: api.OrderRow, wanted: Terms, instrument: venue_market.Instrument
     ) -> list[Event]:
         book = self._floor.book_of(order)
         if book is None:

@@ -7,7 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from tsdb_trader.api.venue import Instrument, OrderRow, VenueSettings
+from tsdb_trader.api.venue import OrderRow, VenueSettings
+from tsdb_trader.api.venue_market import Instrument
 from tsdb_trader.venue import matching_values as values
 from tsdb_trader.venue import protocol
 from tsdb_trader.venue.matching import Book

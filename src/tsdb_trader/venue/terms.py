@@ -7,7 +7,8 @@ from datetime import datetime, time
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
-from tsdb_trader.api.venue import Instrument, OrderRow
+from tsdb_trader.api.venue import OrderRow
+from tsdb_trader.api.venue_market import Instrument
 from tsdb_trader.venue import protocol
 from tsdb_trader.venue.protocol import RejectedError, Request
 

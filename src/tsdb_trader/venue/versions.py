@@ -21,7 +21,7 @@ Fields: TypeAlias = dict[str, str | Group]
 """The body of a message by tag; a repeating group stands under the tag of its count."""
 
 # Message types that only later versions have.
-_SINCE_44 = frozenset({"AF", "q", "AD"})
+_SINCE_44 = frozenset({"AF", "q", "AD", "x"})
 # ExecutionReport fields that FIX 4.2 lacks.
 _NOT_IN_42 = ("584", "585", "790", "797", "851", "911", "912")
 _EXEC_TRANS_TYPE: Mapping[str, str] = {"H": "1", "G": "2", "I": "3"}

@@ -12,6 +12,10 @@ from tsdb_trader.venue import protocol, reports, versions
 from tsdb_trader.venue.journal import Entry, Report
 from tsdb_trader.venue.versions import Fields
 
+# ExecTypes that answer a request about an order; the others tell what happened to it.
+_ANSWERS = frozenset("456EI")
+_STATUS = "I"
+
 
 @dataclass(frozen=True, slots=True)
 class Execution:
@@ -58,6 +62,9 @@ class Writer:
     ) -> str:
         """Owe an ExecutionReport about an order as it is now; return its ExecID.
 
+        An answer goes to the FIX session that asked, anything else to the one that entered the
+        order. What another session of the participant changed is told to the latter as well.
+
         Parameters
         ----------
         execution
@@ -84,20 +91,37 @@ class Writer:
                 "price": execution.price,
                 "fee": execution.fee,
             }
-        return self.owe(entry, order.fix_session, "8", fields | (extra or {}), **columns)
+        asker = entry.askers.get(order.order_no) if exec_type in _ANSWERS else None
+        receivers = [asker or order.fix_session]
+        if exec_type != _STATUS and order.fix_session not in receivers:
+            receivers.append(order.fix_session)
+        return self._owe(entry, receivers, "8", fields | (extra or {}), columns)
 
     def owe(
         self, entry: Entry, fix_session: str, msg_type: str, fields: Fields, **columns: object
     ) -> str:
         """Owe any message; return its ExecID, '' if it has none."""
+        return self._owe(entry, [fix_session], msg_type, fields, columns)
+
+    def _owe(
+        self,
+        entry: Entry,
+        receivers: list[str],
+        msg_type: str,
+        fields: Fields,
+        columns: dict[str, object],
+    ) -> str:
+        """Owe a message to the first receiver, copies of it to the others and to drop copies."""
         number = self.last_number + 1
         if msg_type == "8":
             fields["17"] = f"{self.prefix}-E{number}"
         exec_id = str(fields.get("17", "")) if msg_type == "8" else ""
-        self._add(entry, fix_session, msg_type, fields, columns)
-        if msg_type == "8" and fields["150"] != "I" and columns.get("order_no") is not None:
+        self._add(entry, receivers[0], msg_type, fields, columns)
+        for other in receivers[1:]:
+            self._add(entry, other, msg_type, fields, {**columns, "copy_of": number})
+        if msg_type == "8" and fields["150"] != _STATUS and columns.get("order_no") is not None:
             for copy in self.drop_copies:
-                if copy != fix_session:
+                if copy not in receivers:
                     marked: Fields = {**fields, "797": "Y"}
                     self._add(entry, copy, msg_type, marked, {**columns, "copy_of": number})
         return exec_id

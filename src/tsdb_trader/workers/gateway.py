@@ -1,8 +1,9 @@
 """The gateway process: FIX sessions of `oms.fix_sessions`, each in a thread of its own.
 
 Any number of such processes may run: a lease per session decides who keeps it, the others stand by.
-A thread that fails ends the process, and a changed row lets it begin anew: nothing is lost by that,
-and an engine that was stopped cannot be trusted to start again.
+A session that is added or made inactive is started or ended by itself. A thread that fails ends
+the process, and a changed row lets it begin anew: nothing is lost by that. The engine knows its
+sessions by their names for as long as the process lives, so none can be opened a second time.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ class GatewayWorker:
         self._answer_timeout_s = answer_timeout_s
         self._changed = False
         self._running: dict[str, SessionThread] = {}
+        self._ending: dict[str, SessionThread] = {}
 
     def start(self, conn: Connection) -> None:
         """Check that the sessions named exist.
@@ -114,16 +116,26 @@ class GatewayWorker:
             )
 
     def step(self, conn: Connection) -> bool:
-        """Start what is active; notice when that changes."""
+        """Start what is active, end what is not any more; notice what changed in between."""
         wanted = {row.fix_session: row for row in fix_sessions.list_sessions(conn)}
         wanted = {name: row for name, row in wanted.items() if self._is_ours(row)}
         self._pulse.touch()
-        if not self._running:
-            for name, row in wanted.items():
-                self._running[name] = self._open(row)
-        elif wanted != {name: thread.worker.row for name, thread in self._running.items()}:
-            _log.info("sessions changed", action="restart")
+        changed = [
+            name
+            for name, row in wanted.items()
+            if name in self._ending
+            or (name in self._running and self._running[name].worker.row != row)
+        ]
+        if changed:
+            _log.info("sessions changed", fix_sessions=changed, action="restart")
             self._changed = True
+            return False
+        for name in self._running.keys() - wanted.keys():
+            self._ending[name] = self._running.pop(name)
+            self._ending[name].stop()
+            _log.info("session ended", fix_session=name)
+        for name in wanted.keys() - self._running.keys():
+            self._running[name] = self._open(wanted[name])
         return False
 
     def finished(self) -> bool:
@@ -132,10 +144,11 @@ class GatewayWorker:
 
     def stop(self) -> None:
         """Log every session out."""
-        for thread in self._running.values():
+        threads = [*self._running.values(), *self._ending.values()]
+        for thread in threads:
             thread.stop()
         deadline = self._clock.monotonic() + _END_S
-        for thread in self._running.values():
+        for thread in threads:
             thread.join(max(0.0, deadline - self._clock.monotonic()))
 
     def detail(self) -> dict[str, Any]:
