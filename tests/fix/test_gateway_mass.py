@@ -296,7 +296,7 @@ def test_mass_cancel_before_a_clean_logout_is_sent_once(
 
 
 def test_session_added_or_made_inactive_leaves_the_others_connected(
-    trading: Any, terminate: Callable[[subprocess.Popen[bytes]], int]
+    trading: Any, terminate: Callable[[nursery.Child], int]
 ) -> None:
     gateway, venue, desk = trading
     for name in ("SIMPR", "SIMDARK"):

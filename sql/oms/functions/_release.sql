@@ -14,7 +14,7 @@ begin
     v_order.min_quantity := least(p_order.min_quantity, p_quantity);
     v_order.display_quantity := least(p_order.display_quantity, p_quantity);
     v_verdict := risk._evaluate(risk._restate_order(v_order), p_as_of, '{}', p_order);
-    perform risk._record_decision(p_order.order_id, p_as_of, v_verdict, v_verdict.passed, 'release');
+    perform risk._record_decision(p_order.order_id, p_as_of, v_verdict, v_verdict.passed, 'release', clock_timestamp());
     if not v_verdict.passed then
         update oms.orders set reasons = risk._reasons(v_verdict) where order_id = p_order.order_id;
         perform oms._add_event(p_order.order_id, 'released', 'denied', p_as_of,

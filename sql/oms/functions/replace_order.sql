@@ -34,7 +34,8 @@ begin
             else '{}'::text[] end;
         if v_reasons = '{}' then
             v_verdict := risk._evaluate(risk._restate_order(v_terms), p_as_of, '{}', v_order);
-            perform risk._record_decision(p_order_id, p_as_of, v_verdict, v_verdict.passed, 'replace');
+            perform risk._record_decision(p_order_id, p_as_of, v_verdict, v_verdict.passed, 'replace',
+                clock_timestamp());
             if v_verdict.passed then
                 perform oms._add_replace(v_order, v_terms, p_request_id, p_as_of);
             else

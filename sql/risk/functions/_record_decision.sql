@@ -6,7 +6,7 @@ create or replace function risk._record_decision(
     p_verdict risk.verdict,
     p_passed boolean,
     p_action text,
-    p_decided_at timestamptz default clock_timestamp()
+    p_decided_at timestamptz
 ) returns bigint
 language plpgsql
 as $$
