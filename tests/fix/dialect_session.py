@@ -83,6 +83,7 @@ def main(version_name: str, port: str, folder: str, user_name: str) -> None:
     assert callbacks.changed.wait(30)
     for message in engine.archive:
         emit(event="archived", direction=message.direction, raw=message.raw)
+    engine.stop()
     os._exit(0)
 
 

@@ -128,6 +128,8 @@ class _Wire(EngineLog):
             self.numbers_lost = codec.storable(text)
         if text.startswith(_STORE_FAILED):
             self.store_failure = codec.storable(text)
+        # A Logon that the connection did not wait for is stored, and tells of itself here only.
+        self._store.scrub()
         _log.info("fix event", fix_session=self._fix_session, event_text=codec.storable(text))
 
     def _read(self, raw: str) -> tuple[str, Fields]:
