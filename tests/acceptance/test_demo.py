@@ -114,6 +114,9 @@ def test_demo_survives_killed_workers(
     ended = threading.Event()
     killed: list[str] = []
 
+    def batches() -> object:
+        return conn.execute("select count(*) from market.batches").fetchone()
+
     def kill() -> None:
         while not ended.wait(rng.uniform(0.5, 2.0)):
             victims = conn.execute(
@@ -126,6 +129,11 @@ def test_demo_survives_killed_workers(
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     killed.append(kind)
+                # Progress in between, or a busy machine only ever starts workers again.
+                if rng.random() < 0.7:
+                    before = batches()
+                    while batches() == before and not ended.wait(0.1):
+                        pass
 
     killer = threading.Thread(target=kill)
     killer.start()
