@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 ACCOUNTS = ("alpha", "beta", "gamma")
 SYMBOLS = ("IBM", "MSFT")
+LEGS = ("AAA", "BBB")
+"""A pair that a strategy trades, and the desk does not."""
 VENUES = ("SIM", "SIM", "SIMPR", "SIMDARK")
 _KEPT = 60
 

@@ -13,16 +13,15 @@ import random
 import signal
 import sys
 import threading
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from chaos.flow import SYMBOLS, Desk, Wish
+from chaos.flow import Desk, Wish
 from chaos.journal import Journal, Request
-from fix.simvenue.bench import Market
+from chaos.tape import Tape
 
 _AS_OF = "(select max(as_of) from market.batches where session_id = %s)"
 _CALLS = {
@@ -35,37 +34,6 @@ _CALLS = {
 _PAUSE_S = 0.15
 _AGAIN = 0.05
 _GONE = (psycopg.OperationalError, psycopg.InterfaceError)
-
-
-class Tape:
-    """The market's writer, which finds where it was after every lost connection."""
-
-    def __init__(self, url: str, session_id: str, rng: random.Random) -> None:
-        self._url, self._session_id, self._rng = url, session_id, rng
-        self._market: Market | None = None
-        self.mid = 100.0
-
-    def move(self) -> None:
-        """Show the next quotes."""
-        self.mid = min(102.0, max(98.0, self.mid + self._rng.choice((-0.03, -0.01, 0.01, 0.03))))
-        try:
-            market = self._market = self._market or self._resume()
-            sizes = [self._rng.choice((50, 200, 800)) for _ in SYMBOLS]
-            quotes = [
-                (symbol, (f"{self.mid - 0.01:.2f}", size, f"{self.mid + 0.01:.2f}", size))
-                for symbol, size in zip(SYMBOLS, sizes, strict=True)
-            ]
-            market.batch(*quotes, after=timedelta(milliseconds=200))
-        except _GONE:
-            if self._market is not None:
-                self._market.conn.close()
-            self._market = None
-
-    def _resume(self) -> Market:
-        conn = psycopg.connect(
-            self._url, autocommit=True, options="-c TimeZone=UTC", connect_timeout=5
-        )
-        return Market.resume(conn, self._session_id)
 
 
 class Client:

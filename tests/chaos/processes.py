@@ -67,6 +67,7 @@ class Child:
         self.jump(0)
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
+        self._asked = False
         self._wanted = False
         self._restart_at = 0.0
         self._lock = threading.Lock()
@@ -100,15 +101,23 @@ class Child:
             self._process.send_signal(number)
             return True
 
-    def end(self, timeout_s: float) -> int | None:
-        """Ask for a clean end for good; return the exit status, None if it took too long."""
+    def ask_to_end(self) -> None:
+        """Ask for a clean end for good."""
         with self._lock:
             self._wanted = False
+            if self._process is not None and not self._asked:
+                self._asked = True
+                self._process.send_signal(signal.SIGCONT)
+                self._process.send_signal(signal.SIGTERM)
+
+    def end(self, timeout_s: float) -> int | None:
+        """Ask for a clean end for good; return the exit status, None if it took too long."""
+        self.ask_to_end()
+        with self._lock:
             process, self._process = self._process, None
+            self._asked = False
         if process is None:
             return 0
-        process.send_signal(signal.SIGCONT)
-        process.send_signal(signal.SIGTERM)
         try:
             return process.wait(timeout_s)
         except subprocess.TimeoutExpired:

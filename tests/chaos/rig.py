@@ -9,46 +9,35 @@ import signal
 import subprocess
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
-from psycopg.types.json import Jsonb
 
-from chaos.flow import ACCOUNTS, SYMBOLS
 from chaos.lines import Line
+from chaos.person import HALTED, Person
 from chaos.processes import TESTS, Child, DatabaseServer, Nurse, fake_time_library
-from chaos.schedule import Fault
-from fix.simvenue.bench import Market, free_port
+from chaos.schedule import CLOCKS, Fault
+from chaos.stage import SESSIONS, VENUES, acceptor_sessions, set_up
+from fix.simvenue.bench import free_port
 from tsdb_trader import embedded, schema
 from tsdb_trader.config import Settings
 
-SESSIONS = ("SIM", "SIMPR", "SIMDARK", "SIM-COPY")
-_SENDERS = """[DEFAULT]
-SocketAcceptPort={port}
-SocketReuseAddress=Y
-SocketNodelay=Y
-ValidateUserDefinedFields=N
-[SESSION]
-BeginString=FIX.4.4
-SenderCompID=SIM
-TargetCompID=TSDB
-[SESSION]
-BeginString=FIX.4.4
-SenderCompID=SIM
-TargetCompID=DROP
-[SESSION]
-BeginString=FIX.4.2
-SenderCompID=SIMPR
-TargetCompID=OLD
-[SESSION]
-BeginString=FIX.4.4
-SenderCompID=SIMDARK
-TargetCompID=NEW
-"""
+_WORKERS = {
+    "gateway-1": "gateway-db",
+    "gateway-2": "gateway-db",
+    "signals": "workers-db",
+    "risk": "workers-db",
+    "scheduler": "workers-db",
+}
+"""As `tsdb-trader worker` runs them, and their line to the database."""
 _STORE_BYTES = 96 << 20
+# What takes longer than this is stuck. It says nothing of how quick the platform is: how long each
+# wait took is printed, and a machine that does other work gives its processes little time.
+_STUCK_S = 300.0
 _LIVE = "select count(*) from oms.orders where is_live or status = 'held' or awaits_venue"
 
 
@@ -63,12 +52,15 @@ class Rig:
     ----------
     skipped
         Faults that this machine cannot have, with the reason.
+    waits
+        How long things took to come back, in seconds.
     """
 
     def __init__(self, home: Path, seed: int) -> None:
         self.home, self.seed = home, seed
         self.done: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
+        self.waits: defaultdict[str, list[float]] = defaultdict(list)
         self.config = Settings(home=home)
         self.server = DatabaseServer(self.config)
         self._stack = contextlib.ExitStack()
@@ -85,7 +77,8 @@ class Rig:
         self.url = server.url()
         schema.migrate(self.url)
         with self._connect() as conn:
-            self.session_id = _set_up(conn)
+            self.session_id = set_up(conn)
+        self.person = Person(self.home, self.url, self.one)
         self._mount_store()
         library = fake_time_library()
         if library is None:
@@ -93,11 +86,11 @@ class Rig:
         self._wire(server, library)
         nurse = Nurse(list(self.children.values()))
         self._stack.callback(nurse.stop)
-        for name in ("venue", "gateway-1", "gateway-2"):
+        for name in ("venue", *_WORKERS):
             self.children[name].start()
-        self.await_gates(90)
+        self.await_gates()
         self.children["load"].start()
-        self.await_progress(60)
+        self.await_progress()
 
     def _wire(self, server: embedded.Server, library: Path | None) -> None:
         port = psycopg.conninfo.conninfo_to_dict(server.url(tcp=True))["port"]
@@ -105,40 +98,41 @@ class Rig:
         database = int(str(port))
         self.lines = {
             "fix": Line(fix_port),
-            **{f"{who}-db": Line(database) for who in ("gateway", "venue", "load")},
+            **{f"{who}-db": Line(database) for who in ("gateway", "venue", "workers", "load")},
         }
         for line in self.lines.values():
             self._stack.callback(line.close)
 
         def url(role: str | None, line: str) -> str:
-            return psycopg.conninfo.make_conninfo(
-                server.url(role, tcp=True), port=self.lines[line].port
-            )
+            parts = urlsplit(server.url(role, tcp=True))
+            login = parts.netloc.rpartition("@")[0]
+            return parts._replace(netloc=f"{login}@127.0.0.1:{self.lines[line].port}").geturl()
 
-        (self.home / "sessions.cfg").write_text(_SENDERS.format(port=fix_port))
-        gateway = [
-            str(TESTS / "fix/gateway_process.py"),
-            url("tsdb_worker", "gateway-db"),
-            "20",
-            "20",
-        ]
+        (self.home / "sessions.cfg").write_text(acceptor_sessions(fix_port))
+        environment = {
+            f"{who}-db": {
+                "TSDB_TRADER_DATABASE_URL": url(None, f"{who}-db"),
+                "TSDB_TRADER_DATABASE_URL_WORKER": url("tsdb_worker", f"{who}-db"),
+                "TSDB_TRADER_FIX_PORT": str(self.lines["fix"].port),
+            }
+            for who in ("gateway", "workers")
+        }
         commands = {
             "venue": [
                 str(TESTS / "fix/simvenue/process.py"), url("tsdb_venue", "venue-db"),
-                str(self.home / "sessions.cfg"), "SIM", "SIMPR", "SIMDARK",
+                str(self.home / "sessions.cfg"), *VENUES,
             ],
-            "gateway-1": gateway,
-            "gateway-2": gateway,
             "load": [
                 str(TESTS / "chaos/load.py"), url(None, "load-db"), url("tsdb_operator", "load-db"),
                 self.session_id, str(self.home / "journal.jsonl"), str(self.seed),
             ],
+        } | {
+            name: ["-m", "tsdb_trader", "worker", name.partition("-")[0]] for name in _WORKERS
         }  # fmt: skip
         self.children = {}
         for name, command in commands.items():
-            to = fix_port if name == "venue" else self.lines["fix"].port
-            more = {"TSDB_TRADER_FIX_PORT": str(to)}
-            fake = None if name == "load" else library
+            more = environment[_WORKERS[name]] if name in _WORKERS else {}
+            fake = library if name in CLOCKS else None
             child = Child(name, command, self.home, fake, **more)
             self.children[name] = child
             self._stack.callback(child.end, 1.0)
@@ -223,6 +217,27 @@ class Rig:
     def _venue(self, fault: Fault) -> None:
         self.one("select venue.inject_fault(%s, %s)", fault.target, fault.more["fault"])
 
+    def _lost_state(self, fault: Fault) -> bool:
+        """Have a venue forget its numbers and an order, and call a person when a session halts."""
+        venue = fault.target
+        self.one("select venue.inject_fault(%s, 'lost_state')", venue)
+        self.await_true(HALTED, "a person is called")
+        sides = ("gateway-1", "gateway-2", "venue")
+        for name in sides:
+            self.children[name].ask_to_end()
+        for name in sides:
+            self.children[name].end(20)
+        self.person.lose_order(venue)
+        self.person.compare_trades(venue)
+        self.person.decide(venue)
+        self.person.reset_sessions(venue)
+        for name in sides:
+            self.children[name].start()
+        self.await_gates()
+        # What the venue does not know of came up when it was asked for every order.
+        self.person.decide(venue)
+        return True
+
     def _disk_full(self, fault: Fault) -> None:
         ballast = self._disk / "ballast"
         with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -252,17 +267,17 @@ class Rig:
             except psycopg.OperationalError:
                 time.sleep(0.1)
 
-    def await_true(self, query: str, what: str, timeout_s: float, *parameters: object) -> None:
+    def await_true(self, query: str, what: str, *parameters: object) -> None:
         """Wait until a query says so.
 
         Raises
         ------
         Stuck
-            It does not in `timeout_s` seconds.
+            It never does.
         """
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
         while not self.one(query, *parameters):
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + _STUCK_S:
                 beats = self.one(
                     "select json_object_agg(worker, json_build_object('age', "
                     "clock_timestamp() - beat_at, 'status', status, 'detail', detail)) "
@@ -270,19 +285,19 @@ class Rig:
                 )
                 raise Stuck(f"never: {what}\n{beats}")
             time.sleep(0.1)
+        self.waits[what].append(time.monotonic() - began)
 
-    def await_gates(self, timeout_s: float) -> None:
+    def await_gates(self) -> None:
         """Wait until every FIX session may send, or listens."""
         self.await_true(
             "select count(*) = %s from ops.heartbeats where kind = 'fix_session' "
             "and beat_at > clock_timestamp() - interval '4 s' and status = 'running' "
             "and detail->>'gate' = 'open' and detail->>'logged_on' = 'true'",
             "every FIX session is open again",
-            timeout_s,
             len(SESSIONS),
         )
 
-    def await_progress(self, timeout_s: float) -> None:
+    def await_progress(self) -> None:
         """Wait until orders are submitted and venues report."""
         counts = "(select count(*) from oms.orders), (select count(*) from oms.executions)"
         orders, executions = self.one(f"select array[{counts}]")  # type: ignore[misc]
@@ -290,7 +305,6 @@ class Rig:
             "select (select count(*) from oms.orders) > %s + 5 "
             "and (select count(*) from oms.executions) > %s",
             "orders are submitted and filled again",
-            timeout_s,
             orders,
             executions,
         )
@@ -303,17 +317,22 @@ class Rig:
             timer.join()
         for line in self.lines.values():
             line.heal()
-        status = self.children["load"].end(90)
+        status = self.children["load"].end(_STUCK_S)
         if status != 0:
             raise Stuck(f"the desk did not get its answers: exit {status}")
-        self.await_gates(90)
+        self.await_gates()
+        self.await_true(
+            "select (select max(batch_no) from market.batches) = "
+            "(select max(consumption_no) from signal.consumed_batches)",
+            "every batch is consumed",
+        )
         # A venue that holds a report back for a reordering lets go of it with the connection.
         self.children["venue"].signal(signal.SIGTERM)
         time.sleep(1.0)
-        self.await_gates(90)
-        deadline = time.monotonic() + 90
+        self.await_gates()
+        began = time.monotonic()
         while self.one(_LIVE):
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + _STUCK_S:
                 stuck = self.one(
                     "select json_agg(json_build_object('order', order_id, 'status', status, "
                     "'cl_ord_id', cl_ord_id, 'parent', is_parent)) from oms.orders "
@@ -325,58 +344,33 @@ class Rig:
                 "(select max(as_of) from market.batches))",
                 uuid4(),
             )
-            with contextlib.suppress(Stuck):
-                self.await_true(f"select ({_LIVE}) = 0", "all orders are over", 5)
+            time.sleep(1.0)
         self.await_true(
             "select not exists (select from venue.orders where status not in "
             "('filled', 'cancelled', 'rejected', 'expired'))",
             "the venues have no order left",
-            30,
         )
-        # The next lists of trades are complete, and so are the copies.
+        # After a logon the venue lists its trades, and what is there now is all there will be.
+        self.children["venue"].signal(signal.SIGTERM)
         self.await_true(
             "select not exists (select from venue.executions x where x.kind = 'execution' "
-            "and x.venue <> 'SIMPR' and not exists (select from oms.venue_trades t "
+            "and x.venue <> 'SIMPR' and not exists (select from venue.executions b "
+            "where b.venue = x.venue and b.reference_exec_id = x.exec_id) "
+            "and not exists (select from oms.venue_trades t "
             "where t.exec_id = x.exec_id and t.source = 'trade_capture'))",
             "trade capture has every execution",
-            60,
         )
+        for venue in VENUES:
+            self.person.compare_trades(venue)
 
     def stop(self) -> Iterator[tuple[str, Counter[str]]]:
         """End the workers cleanly; yield how often each ended before, and how."""
-        for name in ("gateway-1", "gateway-2", "venue"):
+        for name in (*_WORKERS, "venue"):
             child = self.children[name]
             if child.end(30) is None:
                 raise Stuck(f"{name} did not end")
         for name, child in self.children.items():
             yield name, child.ends
-
-
-def _set_up(conn: psycopg.Connection) -> str:
-    """Make market, accounts and FIX sessions; return the trading session."""
-    market = Market(conn)
-    for symbol in SYMBOLS:
-        market.list(symbol)
-    market.batch(*((symbol, ("99.99", 500, "100.01", 500)) for symbol in SYMBOLS))
-    for account in ACCOUNTS:
-        conn.execute("insert into ref.accounts (account) values (%s)", (account,))
-    for control, value in (("position", 10_000_000), ("order_value", 10_000_000)):
-        conn.execute("select risk.set_limit(%s, '{}', %s, 'chaos')", (control, value))
-    conn.execute("select venue.configure('SIMDARK', '{\"self_trade\": \"allow\"}')")
-    conn.execute("select venue.configure('SIMPR', '{\"self_trade\": \"cancel_resting\"}')")
-    conn.execute("select venue.set_participant('SIM', 'DROP', '{\"drop_copy\": true}')")
-    often = {"heartbeat_s": 10, "mass_status_every_s": 60, "trades_every_s": 120, "stale_s": 30}
-    for name, more in (
-        ("SIM", {"silence_s": 3}),
-        ("SIMPR", {"version": "FIX.4.2", "sender": "OLD"}),
-        ("SIMDARK", {"sender": "NEW"}),
-    ):
-        conn.execute("select oms.configure_fix_session(%s, %s)", (name, Jsonb(often | more)))
-    conn.execute(
-        "select oms.add_fix_session('SIM-COPY', 'SIM', %s)",
-        (Jsonb({"kind": "drop_copy", "sender": "DROP", "heartbeat_s": 10}),),
-    )
-    return str(market.session_id)
 
 
 def new_seed() -> int:

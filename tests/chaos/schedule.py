@@ -6,17 +6,19 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-PROCESSES = ("gateway-1", "gateway-2", "venue", "load")
-LINES = ("fix", "gateway-db", "venue-db", "load-db")
+PROCESSES = ("gateway-1", "gateway-2", "venue", "signals", "risk", "scheduler", "load")
+LINES = ("fix", "gateway-db", "venue-db", "workers-db", "load-db")
+CLOCKS = ("gateway-1", "gateway-2", "venue", "signals", "risk", "scheduler")
 VENUES = ("SIM", "SIMPR", "SIMDARK")
 VENUE_FAULTS = (
     "delay_ack", "duplicate", "reorder", "cancel", "bust", "gap", "logout", "silence", "drop",
 )  # fmt: skip
-# Every round of so many faults has each of these once, in random order.
-ROUND = (
+_OFTEN = (
     "kill", "kill", "kill_server", "pause", "pause_server", "reset", "cut", "half_open", "delay",
     "venue", "venue", "venue", "disk_full", "clock", "kill_backend",
 )  # fmt: skip
+# Every round of so many faults has each of these once, in random order.
+ROUND = (*_OFTEN, *_OFTEN, "lost_state")
 # Longer than heartbeats, the dead-man's switch and leases.
 _LONG_S = (4.0, 7.0, 12.0)
 _JUMPS_S = (-3600, -300, -5, 5, 300, 3600)
@@ -43,12 +45,12 @@ def draw(seed: int, count: int, *, brisk: bool = False) -> list[Fault]:
     Parameters
     ----------
     brisk
-        No fault lasts long: for the short form.
+        No fault lasts long, and none needs a person: for the short form.
     """
     rng = random.Random(seed)
     kinds: list[str] = []
     while len(kinds) < count:
-        one = list(ROUND)
+        one = list(_OFTEN if brisk else ROUND)
         rng.shuffle(one)
         kinds += one
     return [_draw(rng, kind, brisk=brisk) for kind in kinds[:count]]
@@ -67,13 +69,14 @@ def _draw(rng: random.Random, kind: str, *, brisk: bool) -> Fault:
             target = rng.choice(LINES)
             if kind == "delay":
                 more["milliseconds"] = rng.choice((5, 50, 400))
-        case "venue":
+        case "venue" | "lost_state":
             target = rng.choice(VENUES)
-            more["fault"] = rng.choice(VENUE_FAULTS)
+            if kind == "venue":
+                more["fault"] = rng.choice(VENUE_FAULTS)
         case "disk_full":
             target = "gateway store"
         case "clock":
-            target = rng.choice(("gateway-1", "gateway-2", "venue"))
+            target = rng.choice(CLOCKS)
             more["jump_s"] = rng.choice(_JUMPS_S)
     if kind.startswith("kill"):
         seconds = 0.0

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from tempfile import mkdtemp
 
 import psycopg
@@ -49,8 +50,8 @@ def storm(home: Path, seed: int, count: int, *, brisk: bool = False) -> None:
             _say(f"{time.monotonic() - began:7.1f} {number}/{count} {fault}")
             rig.hurt(fault)
             if number % _BREATHE == 0:
-                rig.await_gates(120)
-                rig.await_progress(60)
+                rig.await_gates()
+                rig.await_progress()
         _say(f"{time.monotonic() - began:7.1f} calm")
         rig.calm()
         for name, ends in rig.stop():
@@ -60,6 +61,11 @@ def storm(home: Path, seed: int, count: int, *, brisk: bool = False) -> None:
             found = books.differences(conn, rig.session_id, journal)
             _say(f"{books.figures(conn, journal)}")
         _say(f"{rig.done.total()} faults: {dict(sorted(rig.done.items()))}")
+        for what, waits in rig.waits.items():
+            _say(
+                f"until {what}: {len(waits)} times, median {median(waits):.1f} s, longest {max(waits):.1f} s"
+            )
+        _say(f"a person decided {rig.person.decisions} breaks")
         _say(f"not possible here: {rig.skipped}, {time.monotonic() - began:.0f} s")
         assert found == []
     except BaseException as failure:
