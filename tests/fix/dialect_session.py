@@ -18,10 +18,11 @@ from pydantic import SecretStr
 from fix_dialects import ORDER
 from tsdb_trader import logs
 from tsdb_trader.fix import codec_orders, codec_requests
+from tsdb_trader.fix.codec import Fields
 from tsdb_trader.fix.session import Engine
 from tsdb_trader.fix.session_settings import SessionSettings
 from tsdb_trader.fix.versions import version_named
-from tsdb_trader.model import Question
+from tsdb_trader.model import FixMessage, Question
 
 TEMPLATE = Path(__file__).parents[2] / "fixcfg" / "gateway.cfg"
 
@@ -47,8 +48,8 @@ class Callbacks:
     def disconnected(self) -> None:
         self.wake()
 
-    def receive(self, raw: str) -> None:
-        emit(event="message", raw=raw)
+    def receive(self, message: FixMessage, _fields: Fields) -> None:
+        emit(event="message", raw=message.raw)
         self.reported.set()
 
 

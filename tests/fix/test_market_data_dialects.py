@@ -18,8 +18,8 @@ QUOTE = ("100.00", 500, "100.02", 300)
 @pytest.fixture(params=[("OLD", "FIX.4.2"), ("NEW", "FIXT.1.1")], ids=["FIX.4.2", "FIX.5.0SP2"])
 def listener(request: pytest.FixtureRequest, hall: Hall, tape: Market) -> Iterator[Listener]:
     tape.batch(("IBM", QUOTE))
-    hall.open()
     comp_id, begin = request.param
+    hall.open(newest=comp_id == "NEW")
     found = Listener(hall.venue.home, hall.venue.port, comp_id, begin)
     try:
         found.event("logon")

@@ -12,8 +12,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 NAME = "FIX50SP2.xml"
-# Both ways: orders and requests, reports and refusals.
-_MESSAGES = {"D", "F", "G", "H", "q", "AD", "AF"} | {"8", "9", "j", "r", "AE", "AQ"}
+# Both ways: orders and requests, reports and refusals, market data.
+_MESSAGES = (
+    {"D", "F", "G", "H", "q", "AD", "AF"}
+    | {"8", "9", "j", "r", "AE", "AQ"}
+    | {"V", "W", "X", "Y", "x", "y", "e", "f"}
+)
 
 
 def write(folder: Path) -> Path:
