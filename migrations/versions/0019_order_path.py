@@ -18,6 +18,8 @@ drop function if exists risk._record_decision(bigint, timestamptz, risk.verdict,
 drop function if exists oms.reconcile_trades(text, interval);
 
 create index on oms.executions (venue_id, trade_date);
+-- Reports that name no ClOrdID of ours, such as a venue's own expiry of everything.
+create index orders_venue_order_idx on oms.orders (venue_order_id) where venue_order_id is not null;
 create index venue_trades_told_idx on oms.venue_trades (venue_id, first_seen);
 
 -- Fired by statements of the order path, which have pinned the path; a function with a SET clause of its
