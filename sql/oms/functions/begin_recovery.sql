@@ -29,7 +29,8 @@ begin
     return query
         select o.order_id, o.cl_ord_id, o.session_id, i.symbol, o.side, o.status
         from oms.orders o join ref.instruments i using (instrument_id)
-        where o.venue_id = v_venue_id and o.is_live
+        -- Submitted since the loop looked: not sent, because the gate is shut, and so in no doubt.
+        where o.venue_id = v_venue_id and o.is_live and o.status <> 'pending_new'
         order by o.order_id;
 end
 $$;
