@@ -27,7 +27,8 @@ _DAYS = 5
 # After an answer that did not come, or not before the connection was lost.
 _ORDERS_AGAIN_S = 1.0
 _TRADES_AGAIN_S = 5.0
-_MOST_S = 300.0
+# Longer, and what was missed would be compared too late to be of use.
+_MOST_S = 60.0
 
 
 class _Patience:
