@@ -21,8 +21,8 @@ select json_agg(json_build_array('2013-10-07', t.exec_id, t.symbol, t.side, t.qu
 from (
     select x.exec_id, x.symbol, x.side, sum(x.quantity) as quantity, x.price, x.cl_ord_id
     from venue.executions x
-    where x.venue = %s and x.kind = 'execution' and not exists (
-        select from venue.executions b where b.venue = x.venue and b.reference_exec_id = x.exec_id)
+    where x.venue = %s and x.kind = 'execution' and (x.venue, x.exec_id) not in (
+        select b.venue, b.reference_exec_id from venue.executions b where b.reference_exec_id is not null)
     group by 1, 2, 3, 5, 6) t
 """
 # Of a break of kind status the venue's operators say what stands in their book.
@@ -33,6 +33,7 @@ left join oms.orders o using (order_id)
 join ref.venues v on v.venue_id = b.venue_id
 where b.resolved_at is null and v.venue = %s
     and (b.kind in ('missing_execution', 'extra_execution', 'execution_content') and b.source = 'clearing'
+        or b.kind = 'quantity' and o.cumulative_quantity > o.quantity
         or b.kind = 'status' and o.is_live and not exists (
             select from venue.orders t
             where t.venue = v.venue and t.status in ('new', 'partially_filled')

@@ -354,10 +354,9 @@ class Rig:
         self.children["venue"].signal(signal.SIGTERM)
         self.await_true(
             "select not exists (select from venue.executions x where x.kind = 'execution' "
-            "and x.venue <> 'SIMPR' and not exists (select from venue.executions b "
-            "where b.venue = x.venue and b.reference_exec_id = x.exec_id) "
-            "and not exists (select from oms.venue_trades t "
-            "where t.exec_id = x.exec_id and t.source = 'trade_capture'))",
+            "and x.venue <> 'SIMPR' and (x.venue, x.exec_id) not in ("
+            "select venue, reference_exec_id from venue.executions where reference_exec_id is not null) "
+            "and x.exec_id not in (select exec_id from oms.venue_trades where source = 'trade_capture'))",
             "trade capture has every execution",
         )
         for venue in VENUES:

@@ -366,6 +366,35 @@ def test_order_the_venue_does_not_list_can_be_settled(conn, working):
     assert listed(conn, working[:1]) == 0
 
 
+def test_fills_beyond_our_quantity_are_taken_as_what_the_order_is_for(conn, session):
+    """A venue that lost its messages never told of the replace that it carried out."""
+    order_id = submit(conn, order(session))[0][0]
+    venue = Venue(conn, order_id)
+    venue.report("new")
+    venue.fill(100)
+    venue.fill(20)
+    assert kinds(conn) == ["quantity"]
+    row = conn.execute(
+        "select (oms.resolve_break(break_id, 'take_theirs', 'replaced there')).theirs->>'last_qty' "
+        "from oms.breaks where resolved_at is null"
+    ).fetchone()
+    assert row == ("20",)
+    found = conn.execute(
+        "select quantity, cumulative_quantity, leaves_quantity, status from oms.orders"
+    ).fetchall()
+    assert found == [(120, 120, 0, "filled")]
+    last = "select kind, order_quantity, detail->>'quantity' from oms.order_events order by event_no desc limit 1"
+    assert conn.execute(last).fetchone() == ("settled", 120, "120")
+    assert conn.execute("select * from oms.verify_log()").fetchall() == []
+
+
+def test_quantity_break_of_executions_we_lack_has_nothing_to_take(conn, working):
+    listed(conn, [working[0] | {"cum_qty": "40"}, working[1]])
+    with pytest.raises(psycopg.Error, match="nothing to take") as caught:
+        conn.execute("select oms.resolve_break(break_id, 'take_theirs', 'x') from oms.breaks")
+    assert caught.value.sqlstate == "TT001"
+
+
 def test_order_that_is_over_here_and_works_there_is_a_break(conn, working):
     conn.execute("select oms.settle_order(1, 'cancelled', 'test')")
     assert listed(conn, working) == 1

@@ -133,6 +133,20 @@ def test_mass_status_answered_is_asked_for_at_once_after_the_next_logon(desk: De
     recovered(desk)
 
 
+def test_trades_of_the_day_are_not_listed_at_each_logon(desk: Desk) -> None:
+    recovered(desk)
+    assert desk.asks() == ["AD"]
+    desk.collections.add(desk.open_request("trades"), "", [], ended=True)
+    desk.checks.finish(CONN)
+    for _ in range(3):
+        desk.clock.seconds += 9
+        desk.log_on()
+        recovered(desk)
+        assert desk.asks() == []
+    desk.clock.seconds += 3
+    assert desk.asks() == ["AD"]
+
+
 def test_trades_not_listed_in_time_are_asked_for_again_later_each_time(desk: Desk) -> None:
     recovered(desk)
     assert desk.asks() == ["AD"]

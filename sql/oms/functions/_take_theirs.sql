@@ -20,6 +20,17 @@ begin
         perform oms._settle(oms._lock_order(p_break.order_id), v_status, p_reason);
         return jsonb_build_object('status', v_status);
     end if;
+    if p_break.kind = 'quantity' then
+        v_order := oms._lock_order(p_break.order_id);
+        if v_order.cumulative_quantity > v_order.quantity then
+            -- The venue carried out a replace it never told of: what it filled is what the order is for.
+            update oms.orders o set quantity = o.cumulative_quantity where o.order_id = v_order.order_id;
+            v_report := jsonb_build_object('quantity', v_order.cumulative_quantity::text);
+            perform oms._add_event(v_order.order_id, 'settled', null, null,
+                p_detail => v_report || jsonb_build_object('by', session_user, 'reason', p_reason));
+            return v_report;
+        end if;
+    end if;
     if p_break.kind not in ('missing_execution', 'execution_content', 'extra_execution')
         or p_break.source not in ('trade_capture', 'drop_copy', 'clearing') or p_break.ours ? 'source' then
         raise exception 'break % is of kind % from %: there is nothing to take, only keep_ours',

@@ -3,6 +3,7 @@
 --   missing_execution   their execution is booked, on the order they name or else in suspense;
 --   execution_content   ours is corrected to their terms, or busted where theirs is;
 --   extra_execution     ours is busted;
+--   quantity            more is filled than we ordered: the order's quantity becomes what is filled;
 --   status              the order ends as they say, cancelled where they do not know it (any more).
 -- Every booking goes the way of a report, archived as a message of the FIX session "operator". An alert
 -- is resolved with its break. Returns the break as it is now.

@@ -111,7 +111,8 @@ class Callbacks(quickfix.Application):  # type: ignore[misc]
             owed = house.exchange.unsent(fix_session)
             house.outbox.put(owed)
         _log.info("logged on", fix_session=fix_session, owed=len(owed))
-        house.outbox.drain()
+        # Not in the engine's thread: what is owed may be a lot, and others want to log on.
+        house.outbox.drain_aside()
 
     @fatal
     def onLogout(self, session_id: Any) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tsdb_trader.clock import Clock
 from tsdb_trader.venue import session_faults
 from tsdb_trader.venue.exchange import Exchange
 from tsdb_trader.venue.faults import BOOK_FAULTS, SESSION_FAULTS
 from tsdb_trader.venue.journal import Journal, Report
-from tsdb_trader.venue.outbox import Outbox
+from tsdb_trader.venue.outbox import Guard, Outbox
 
 
 class House:
@@ -21,11 +21,11 @@ class House:
         exchange: Exchange,
         journal: Journal,
         clock: Clock,
-        guard: Callable[[Callable[[], None]], Callable[[], None]],
+        guard: Guard,
     ) -> None:
         self.exchange = exchange
         self.lock = threading.Lock()
-        self.outbox = Outbox(journal, exchange.settings.latency_ms)
+        self.outbox = Outbox(journal, exchange.settings.latency_ms, guard)
         self._journal = journal
         self._clock = clock
         self._decide = guard(self._decide_due)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import quickfix
@@ -20,6 +20,7 @@ from tsdb_trader.venue.market_data import MarketMessage
 from tsdb_trader.venue.market_data_flow import Flow
 
 _Message: TypeAlias = Report | MarketMessage
+Guard: TypeAlias = Callable[[Callable[[], None]], Callable[[], None]]
 
 
 class Outbox:
@@ -29,10 +30,13 @@ class Outbox:
     ----------
     latency_ms
         How much later everything leaves.
+    guard
+        Wraps what runs in the outbox's own thread.
     """
 
-    def __init__(self, journal: Journal, latency_ms: int = 0) -> None:
+    def __init__(self, journal: Journal, latency_ms: int, guard: Guard) -> None:
         self._journal = journal
+        self._in_thread = guard(self._run)
         self._latency_s = latency_ms / 1000
         self._waiting: list[tuple[float, int, _Message, bool]] = []
         self._count = 0
@@ -74,7 +78,7 @@ class Outbox:
             finally:
                 self._sending.release()
         if self._next_due() > 0:
-            self._send_later()
+            self.drain_aside()
 
     def _next_due(self) -> float:
         """Return the seconds until the next message is due; negative infinity for none."""
@@ -90,12 +94,12 @@ class Outbox:
             _, _, message, cut = heapq.heappop(self._waiting)
             return message, cut
 
-    def _send_later(self) -> None:
-        """Have the outbox's own thread send what is due later."""
+    def drain_aside(self) -> None:
+        """Have the outbox's own thread send what there is, when it is due."""
         if self._next_due() == float("inf"):
             return
         if self._sender is None:
-            self._sender = threading.Thread(target=self._run, daemon=True, name="venue sender")
+            self._sender = threading.Thread(target=self._in_thread, daemon=True, name="venue sender")
             self._sender.start()
         self._wake.set()
 

@@ -27,6 +27,8 @@ _DAYS = 5
 # After an answer that did not come, or not before the connection was lost.
 _ORDERS_AGAIN_S = 1.0
 _TRADES_AGAIN_S = 5.0
+# Connections that come and go must not have a venue list its whole day each time.
+_TRADES_LEAST_S = 30.0
 # Longer, and what was missed would be compared too late to be of use.
 _MOST_S = 60.0
 
@@ -89,8 +91,7 @@ class Checks:
         self._count = 0
         self._has_mass_status = row.has_mass_status and "AF" in version.requests
         self._has_trades = row.has_trade_capture and "AD" in version.requests
-        self._orders_at: float | None = None
-        self._trades_at: float | None = None
+        self._orders_due = self._trades_due = self._trades_asked = float("-inf")
         self._patience = {
             "orders": _Patience(clock, _ORDERS_AGAIN_S),
             "trades": _Patience(clock, _TRADES_AGAIN_S),
@@ -105,9 +106,10 @@ class Checks:
         return self._has_mass_status
 
     def connected_anew(self) -> None:
-        """Forget when the venue was asked: after a logon everything is compared."""
-        self._orders_at = self._trades_at = self._traded_since = None
-        self._days = []
+        """Have everything compared, as after a logon."""
+        self._orders_due = float("-inf")
+        self._trades_due = min(self._trades_due, self._trades_asked + _TRADES_LEAST_S)
+        self._traded_since, self._days = None, []
         for patience in self._patience.values():
             patience.failed()
 
@@ -124,24 +126,21 @@ class Checks:
     def compare(self, conn: Connection) -> None:
         """Ask for what is due, in quiet operation."""
         now = self._clock.monotonic()
-        if self._has_mass_status and self._due(self._orders_at, self._row.mass_status_every_s, now):
+        if self._has_mass_status and now >= self._orders_due:
             self._ask_orders(conn, "working", self._gate.generation)
         if not self._has_trades or self._collections.waits("trades"):
             return
         if not self._patience["trades"].is_over():
             return
-        if not self._days and self._due(self._trades_at, self._row.trades_every_s, now):
-            self._trades_at = now
+        if not self._days and now >= self._trades_due:
+            self._trades_asked = now
+            self._trades_due = now + _interval(self._row.trades_every_s)
             asked_at = fix_sessions.database_time(conn)
             since = self._traded_since or asked_at - _LOOK_BACK
             self._traded_since = asked_at
             self._days = fix_sessions.trade_dates(conn, self._row.venue, since)[:_DAYS]
         if self._days:
             self._ask_trades(conn, self._days.pop(0))
-
-    @staticmethod
-    def _due(last: float | None, every_s: int | None, now: float) -> bool:
-        return last is None or (every_s is not None and now - last >= every_s)
 
     def finish(self, conn: Connection) -> None:
         """Hand what is complete to the database."""
@@ -164,7 +163,7 @@ class Checks:
                 self._gate.end_bulk(found.generation)
 
     def _ask_orders(self, conn: Connection, kind: str, generation: int) -> None:
-        self._orders_at = self._clock.monotonic()
+        self._orders_due = self._clock.monotonic() + _interval(self._row.mass_status_every_s)
         self._patience["orders"].asked()
         asked = self._open(conn, kind, generation=generation)
         self._send(codec_requests.encode_mass_status(asked.request_id, self._version))
@@ -224,3 +223,8 @@ class Checks:
         except InputError as error:
             text = f"{self._row.venue} lists trades that cannot be used: {error}"
             ops.raise_alert(conn, "unusable_report", "critical", text, {"trade_date": day})
+
+
+def _interval(every_s: int | None) -> float:
+    """Return a session's interval; without one, only logons have things compared."""
+    return float("inf") if every_s is None else float(every_s)
