@@ -99,7 +99,9 @@ class Outbox:
         if self._next_due() == float("inf"):
             return
         if self._sender is None:
-            self._sender = threading.Thread(target=self._in_thread, daemon=True, name="venue sender")
+            self._sender = threading.Thread(
+                target=self._in_thread, daemon=True, name="venue sender"
+            )
             self._sender.start()
         self._wake.set()
 
