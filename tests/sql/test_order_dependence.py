@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -209,6 +210,14 @@ def test_bracket_exit_halted_at_release_is_denied_and_alerted(conn, bracket):
     assert bracket.state("stop")[0] == "denied"
     alerts = conn.execute("select count(*) from ops.alerts where kind = 'contingent_denied'")
     assert alerts.fetchone() == (2,)
+
+
+def test_bracket_exit_is_released_though_a_quote_is_newer_than_the_fill(conn, session, bracket):
+    """The fill has the venue's time, and quotes go on coming while its report is under way."""
+    set_quote(conn, session, ts=AS_OF + timedelta(minutes=5))
+    bracket["entry"].fill(100)
+    assert bracket.state("stop") == ("pending_new", 100, 0)
+    assert bracket.state("profit") == ("pending_new", 100, 0)
 
 
 def test_held_order_can_be_cancelled_and_never_leaves(bracket):

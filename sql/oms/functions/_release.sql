@@ -6,6 +6,11 @@ language plpgsql
 as $$
 declare
     v_order oms.orders := p_order;
+    -- The fill has the venue's time, and the market may have moved on since: what protects a position must
+    -- not be denied because a quote is newer than that.
+    v_as_of constant timestamptz := greatest(p_as_of, (
+        select q.ts from market.latest_quotes q
+        where q.session_id = p_order.session_id and q.instrument_id = p_order.instrument_id));
     v_verdict risk.verdict;
     v_action_id bigint;
     v_cl_ord_id text;
@@ -13,11 +18,11 @@ begin
     v_order.quantity := p_quantity;
     v_order.min_quantity := least(p_order.min_quantity, p_quantity);
     v_order.display_quantity := least(p_order.display_quantity, p_quantity);
-    v_verdict := risk._evaluate(risk._restate_order(v_order), p_as_of, '{}', p_order);
-    perform risk._record_decision(p_order.order_id, p_as_of, v_verdict, v_verdict.passed, 'release', clock_timestamp());
+    v_verdict := risk._evaluate(risk._restate_order(v_order), v_as_of, '{}', p_order);
+    perform risk._record_decision(p_order.order_id, v_as_of, v_verdict, v_verdict.passed, 'release', clock_timestamp());
     if not v_verdict.passed then
         update oms.orders set reasons = risk._reasons(v_verdict) where order_id = p_order.order_id;
-        perform oms._add_event(p_order.order_id, 'released', 'denied', p_as_of,
+        perform oms._add_event(p_order.order_id, 'released', 'denied', v_as_of,
             p_detail => jsonb_build_object('reasons', risk._reasons(v_verdict)));
         perform ops.raise_alert('contingent_denied', 'critical',
             'contingent order ' || p_order.order_id || ' was denied when its trigger filled: '
@@ -30,7 +35,7 @@ begin
     update oms.orders set quantity = v_order.quantity, min_quantity = v_order.min_quantity,
         display_quantity = v_order.display_quantity, cl_ord_id = v_cl_ord_id
     where order_id = p_order.order_id;
-    perform oms._add_event(p_order.order_id, 'released', 'pending_new', p_as_of,
+    perform oms._add_event(p_order.order_id, 'released', 'pending_new', v_as_of,
         p_detail => jsonb_build_object('quantity', p_quantity::text, 'cl_ord_id', v_cl_ord_id));
     insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, request_id)
     overriding system value
