@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from factories import AS_OF, Venue, open_session, order, set_quote, submit
+from tsdb_trader.api.summary import check_invariants
 
 
 @pytest.fixture
@@ -174,6 +175,11 @@ def test_bracket_exit_filled_before_the_entry_is_rearmed_for_what_the_entry_fill
     ).fetchall()
     entry = bracket.ids["entry"]
     assert rows == [("limit", 60, "pending_new", entry), ("stop", 60, "pending_new", entry)]
+    decided = "every order has a risk decision and exactly one origin"
+    session_id = bracket.conn.execute("select session_id from oms.orders limit 1").fetchone()[0]
+    assert [
+        i.passed for i in check_invariants(bracket.conn, session_id) if i.invariant == decided
+    ] == [True]
     # All of it is in one group still: what one exit fills the other loses.
     group = bracket.conn.execute(
         "select count(distinct oco_group_id) from oms.orders where oco_group_id is not null"

@@ -132,8 +132,15 @@ begin
                 where g.as_of = o.signal_as_of and g.signal_id = o.signal_id)) as orphaned
         from oms.orders o
         cross join lateral (
-            select count(*) as decisions, coalesce(bool_and(d.passed), false) as passed from risk.decisions d
-            where d.order_id = o.order_id and d.action = 'new') d
+            select count(*) as decisions, coalesce(bool_and(d.passed), false) as passed
+            from (
+                select d.passed from risk.decisions d
+                where o.succeeds_order_id is null and d.order_id = o.order_id and d.action = 'new'
+                union all
+                -- A contingent order that follows another of its leg was decided on with that one.
+                select d.passed from risk.decisions d
+                where o.succeeds_order_id is not null and d.decided_at = o.decided_at
+                    and d.decision_id = o.decision_id and d.action = 'new') d) d
         where o.session_id = p_session_id)
     select 'every order has a risk decision and exactly one origin',
         undecided = 0 and unfounded = 0 and orphaned = 0,
