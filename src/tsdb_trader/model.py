@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
@@ -50,7 +51,14 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One order a venue has to be asked about: a row of ``oms.begin_recovery``."""
+    """One order a venue has to be asked about: a row of ``oms.begin_recovery``.
+
+    Attributes
+    ----------
+    cl_ord_ids
+        Every ClOrdID it ever had: the venue answers under the one it accepted last, which may be
+        that of a replace or a cancel whose report we never had.
+    """
 
     order_id: int
     cl_ord_id: str
@@ -59,6 +67,7 @@ class Question:
     side: str
     status: str
     venue_order_id: str | None = None
+    cl_ord_ids: Sequence[str] = ()
 
 
 def _as_json(value: Any) -> dict[str, str]:

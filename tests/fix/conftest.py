@@ -13,9 +13,10 @@ from psycopg.types.json import Jsonb
 
 import nursery
 from fix.harness import DEADLINE_S, Desk, Gateway, Proxy, ScriptedVenue, until
+from fix.raw_venue import RawVenue
 from fix.simvenue import newest as newest_dictionary
 from fix.simvenue.bench import Client, Market, Venue, free_port
-from fix.trading import SECRET, Trading
+from fix.trading import SECRET, SENDERS, Trading
 
 
 @pytest.fixture
@@ -237,3 +238,17 @@ def trading(
     desk = Trading(conn, hall, line, tmp_path)
     yield desk
     desk.gateway.close()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[[str, int], RawVenue]]:
+    """Return a function that opens a venue of a version."""
+    opened: list[RawVenue] = []
+
+    def listen(version: str, port: int) -> RawVenue:
+        opened.append(RawVenue(port, client=SENDERS[version], begin=version, resets=False))
+        return opened[-1]
+
+    yield listen
+    for venue in opened:
+        venue.close()

@@ -7,7 +7,7 @@ import queue
 import re
 import socket
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 SOH = b"\x01"
 Fields = list[tuple[int, object]]
@@ -26,6 +26,11 @@ class RawVenue:
         BeginString: no FIXT, whose Logon has more.
     resets
         Both sides count from 1 with every Logon.
+
+    Attributes
+    ----------
+    ahead
+        How far its clock is from the right time.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class RawVenue:
         resets: bool = True,
     ) -> None:
         self._client, self._begin, self._resets = client, begin.encode(), resets
+        self.ahead = timedelta()
         self._server = socket.create_server(("127.0.0.1", port))
         self.port = int(self._server.getsockname()[1])
         self.received: queue.Queue[list[tuple[int, str]]] = queue.Queue()
@@ -58,7 +64,7 @@ class RawVenue:
             self._number += 1
             head: Fields = [(35, kind), (34, self._number), (49, "SIM"), (56, self._client)]
             # Engines refuse a message whose SendingTime is not now.
-            now = f"{datetime.now(UTC):%Y%m%d-%H:%M:%S}"
+            now = f"{datetime.now(UTC) + self.ahead:%Y%m%d-%H:%M:%S}"
             self._write([*head, (52, now), *fields])
 
     def send_bytes(self, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,20 +14,6 @@ pytestmark = pytest.mark.slow
 TIME = (60, "20131008-14:30:01.000")
 Asked = dict[int, str]
 Refusal = Callable[[RawVenue, Asked], None]
-
-
-@pytest.fixture
-def listen() -> Iterator[Callable[[str, int], RawVenue]]:
-    """Return a function that opens a venue of a version."""
-    opened: list[RawVenue] = []
-
-    def listen(version: str, port: int) -> RawVenue:
-        opened.append(RawVenue(port, client=SENDERS[version], begin=version, resets=False))
-        return opened[-1]
-
-    yield listen
-    for venue in opened:
-        venue.close()
 
 
 def report(venue: RawVenue, version: str, asked: Asked, status: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -182,6 +183,17 @@ def test_report_counts_as_an_answer_only_when_it_is_one(
     gate.connected()
     asked(gate)
     assert (gate.matches(report, duplicate) is not None) == counts
+
+
+def test_answer_under_a_later_id_of_the_order_counts(gate: Gate) -> None:
+    """A venue that has carried out a replace and a cancel, whose reports never came, names those."""
+    named = dataclasses.replace(question(1), cl_ord_ids=("P-1", "R-1", "C-1"))
+    gate.load(gate.generation, [named])
+    gate.connected()
+    asked(gate)
+    report = Report("8", "status", "cancelled", "C-1", "R-1")
+    assert gate.matches(report, False) == "run-1"
+    assert gate.matches(Report("8", "status", "cancelled", "X-1", "X-2"), False) is None
 
 
 def test_gate_in_bulk_asks_once_for_all_and_then_for_what_is_left(gate: Gate) -> None:

@@ -1,8 +1,10 @@
 -- First thing of a gateway that takes over a venue, before it logs on: every order that may have
 -- been sent without our knowing what became of it becomes unknown. Returns all orders that the venue
--- must be asked about: those, and the working ones, whose state is compared. Errors: TT002.
+-- must be asked about: those, and the working ones, whose state is compared; cl_ord_ids: every id that its answer
+-- may come under. Errors: TT002.
 create or replace function oms.begin_recovery(p_venue text)
-returns table (order_id bigint, cl_ord_id text, session_id uuid, symbol text, side text, status text)
+returns table (
+    order_id bigint, cl_ord_id text, session_id uuid, symbol text, side text, status text, cl_ord_ids text[])
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -27,7 +29,8 @@ begin
         perform oms._add_event(v_order.order_id, 'recovery', 'unknown', null);
     end loop;
     return query
-        select o.order_id, o.cl_ord_id, o.session_id, i.symbol, o.side, o.status
+        select o.order_id, o.cl_ord_id, o.session_id, i.symbol, o.side, o.status,
+            array(select a.cl_ord_id from oms.order_actions a where a.order_id = o.order_id)
         from oms.orders o join ref.instruments i using (instrument_id)
         -- Submitted since the loop looked: not sent, because the gate is shut, and so in no doubt.
         where o.venue_id = v_venue_id and o.is_live and o.status <> 'pending_new'

@@ -6,6 +6,7 @@ unacknowledged; when that takes too long the process ends, and the venue sends t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -85,6 +86,7 @@ class Inbox:
         self.unarchived: deque[FixMessage] = deque()
         self.mass_cancel_refused: Callable[[], None] = lambda: None
         self.received = 0
+        self.clocks_apart_s = 0.0
 
     def connected(self) -> None:
         """Note a logon."""
@@ -96,6 +98,13 @@ class Inbox:
         self._gate.disconnected()
         self._collections.clear()
         self.wake()
+
+    def heard(self, sending_time: str) -> None:
+        """Note how far the time of a session message is from ours: its way here included."""
+        with contextlib.suppress(CodecError):
+            sent_at = codec.time_of({52: sending_time}, 52)
+            if sent_at is not None:
+                self.clocks_apart_s = (self._clock.now() - sent_at).total_seconds()
 
     def receive_text(self, raw: str) -> None:
         """Read a message and `receive` it."""

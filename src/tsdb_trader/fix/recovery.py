@@ -214,7 +214,7 @@ class Gate:
                 return None
             ids = {report.cl_ord_id, report.orig_cl_ord_id}
             for ask in self._asked.values():
-                if ask.question.cl_ord_id in ids:
+                if not ids.isdisjoint((ask.question.cl_ord_id, *ask.question.cl_ord_ids)):
                     return ask.request_id
             return None
 

@@ -198,7 +198,9 @@ class _Callbacks(quickfix.Application):  # type: ignore[misc]
 
     @_fatal
     def fromAdmin(self, message: Any, _session: Any) -> None:
-        if message.getHeader().getField(35) == codec.REJECT:
+        header = message.getHeader()
+        self._inbox.heard(header.getField(52))
+        if header.getField(35) == codec.REJECT:
             self._receive(message)
 
     @_fatal

@@ -34,6 +34,8 @@ from tsdb_trader.workers.leases import Lease
 
 _log = logs.get("gateway")
 _CHUNK = 2_000
+# More is no matter of the network.
+_CLOCKS_S = 60.0
 _OFFLINE_S = 30.0
 
 
@@ -303,6 +305,14 @@ class SessionWorker:
         for refusal in engine.refusals():
             text = f"{self.row.venue}: we had to refuse message {refusal}"
             ops.raise_alert(conn, "message_refused", "critical", text, {})
+        apart_s = self._inbox.clocks_apart_s
+        if abs(apart_s) > _CLOCKS_S:
+            text = (
+                f"the clocks of {self.row.venue} and ours differ, or its messages are that late: "
+                f"{apart_s:.0f} s"
+            )
+            ops.raise_alert(conn, "clocks", "critical", text, {"fix_session": self.row.fix_session})
+            self._inbox.clocks_apart_s = 0.0
         now = self._clock.monotonic()
         if engine.logged_on():
             self._offline_since = now
