@@ -7,11 +7,13 @@ declare
     v_action_id constant bigint := nextval('oms.order_actions_action_id_seq');
 begin
     insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, orig_cl_ord_id, request_id,
-        quantity, limit_price, stop_price, peg_offset, display_quantity, expire_at)
+        quantity, limit_price, stop_price, peg_offset, display_quantity, expire_at, session_id, account, strategy_id,
+        as_of)
     overriding system value
     values (v_action_id, p_order.order_id, p_order.venue_id, 'replace', oms._cl_ord_id(v_action_id),
         oms._last_cl_ord_id(p_order), p_request_id, p_terms.quantity, p_terms.limit_price, p_terms.stop_price,
-        p_terms.peg_offset, p_terms.display_quantity, p_terms.expire_at);
+        p_terms.peg_offset, p_terms.display_quantity, p_terms.expire_at, p_order.session_id, p_order.account,
+        p_order.strategy_id, coalesce(p_as_of, p_order.as_of));
     update oms.orders o set pending_quantity = greatest(o.pending_quantity, p_terms.quantity)
     where o.order_id = p_order.order_id;
     perform oms._add_event(p_order.order_id, 'replace_requested', 'pending_replace', p_as_of,

@@ -27,7 +27,7 @@ begin
         update oms.orders o set pending_quantity = oms._pending_quantity(o.order_id)
         where o.order_id = p_order.order_id;
     elsif p_order.is_live and v_orphaned then
-        perform oms._add_cancel(p_order, v_action.request_id);
+        perform oms._add_cancel(p_order, v_action.request_id, v_as_of);
     end if;
     perform oms._add_event(p_order.order_id, v_action.kind || '_rejected',
         case when p_order.status in ('pending_cancel', 'pending_replace')

@@ -30,7 +30,7 @@ begin
         where a.order_id = p_order.order_id and a.kind = 'cancel' and a.status in ('pending', 'sent')) then
         return array['a cancel is under way already'];
     else
-        perform oms._add_cancel(p_order, p_request_id);
+        perform oms._add_cancel(p_order, p_request_id, p_as_of);
         -- In doubt, it goes out when the venue has said what it knows of the order.
         perform oms._add_event(p_order.order_id, 'cancel_requested',
             case when p_order.status <> 'unknown' then 'pending_cancel' end, p_as_of);

@@ -18,6 +18,7 @@ begin
     v_order.quantity := p_quantity;
     v_order.min_quantity := least(p_order.min_quantity, p_quantity);
     v_order.display_quantity := least(p_order.display_quantity, p_quantity);
+    perform oms._lock_shared(p_order.session_id);
     v_verdict := risk._evaluate(risk._restate_order(v_order), v_as_of, '{}', p_order);
     perform risk._record_decision(p_order.order_id, v_as_of, v_verdict, v_verdict.passed, 'release', clock_timestamp());
     if not v_verdict.passed then
@@ -37,9 +38,11 @@ begin
     where order_id = p_order.order_id;
     perform oms._add_event(p_order.order_id, 'released', 'pending_new', v_as_of,
         p_detail => jsonb_build_object('quantity', p_quantity::text, 'cl_ord_id', v_cl_ord_id));
-    insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, request_id)
+    insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, request_id, session_id, account,
+        strategy_id, as_of)
     overriding system value
-    values (v_action_id, p_order.order_id, p_order.venue_id, 'new', v_cl_ord_id, p_order.request_id);
+    values (v_action_id, p_order.order_id, p_order.venue_id, 'new', v_cl_ord_id, p_order.request_id,
+        p_order.session_id, p_order.account, p_order.strategy_id, v_as_of);
     perform pg_notify('oms_order_actions', '');
 end
 $$;

@@ -33,6 +33,7 @@ begin
                 then array['nothing changes']
             else '{}'::text[] end;
         if v_reasons = '{}' then
+            perform oms._lock_shared(v_order.session_id);
             v_verdict := risk._evaluate(risk._restate_order(v_terms), p_as_of, '{}', v_order);
             perform risk._record_decision(p_order_id, p_as_of, v_verdict, v_verdict.passed, 'replace',
                 clock_timestamp());

@@ -51,6 +51,8 @@ begin
     -- In one order for all callers, so that two baskets cannot wait for each other.
     perform oms._lock_account(a.session_id, a.account)
     from (select distinct o.session_id, o.account from unnest(v_orders) o order by 1, 2) a;
+    perform oms._lock_shared(s.session_id)
+    from (select distinct o.session_id from unnest(v_orders) o order by 1) s;
 
     for v_leg in 1 .. cardinality(v_orders) loop
         v_verdict := risk._evaluate(v_orders[v_leg], p_as_of, v_orders[1:v_leg - 1]);
@@ -90,9 +92,11 @@ begin
         end if;
         perform oms._insert_order(v_row);
         if v_row.status = 'pending_new' then
-            insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, request_id)
+            insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, request_id, session_id,
+                account, strategy_id, as_of)
             overriding system value
-            values (v_action_id, v_row.order_id, v_row.venue_id, 'new', v_row.cl_ord_id, p_request_id);
+            values (v_action_id, v_row.order_id, v_row.venue_id, 'new', v_row.cl_ord_id, p_request_id,
+                v_row.session_id, v_row.account, v_row.strategy_id, p_as_of);
         end if;
         order_id := v_row.order_id;
         status := v_row.status;

@@ -25,6 +25,15 @@ begin
     -- Orders are submitted now, in session time: later than their signal when batches have queued up.
     select as_of into v_as_of from market.batches
     where session_id = v_session.session_id order by batch_no desc limit 1;
+    -- All of them first, as everyone does: see oms._lock_shared.
+    perform oms._lock_account(v_session.session_id, a.account)
+    from (
+        select distinct sp.account
+        from market.batches b
+        join signal.signals g on g.batch_id = b.batch_id and g.session_id = b.session_id and g.as_of = b.as_of
+        join signal.session_pairs sp on sp.session_id = g.session_id and sp.pair_id = g.pair_id
+        where b.batch_id = p_batch_id
+        order by 1) a;
     v_offset := coalesce((v_session.parameters->>'limit_offset_bps')::numeric, 5) / 10000;
     for v_signal in
         select g.signal_id, g.as_of, g.pair_id, sp.account, st.strategy
@@ -35,7 +44,6 @@ begin
         where b.batch_id = p_batch_id
         order by sp.account, g.signal_id
     loop
-        perform oms._lock_account(v_session.session_id, v_signal.account);
         for v_working in
             select o.order_id from oms.orders o
             where o.session_id = v_session.session_id and o.pair_id = v_signal.pair_id

@@ -1,5 +1,6 @@
 -- Runs every control on one order at a session time. Fails closed: a missing limit, quote or rate
--- denies. p_ahead: orders of the same basket that count as working already. p_current: the order as
+-- denies. A control that is not required (risk.controls) is off, and costs nothing, until a limit covers the
+-- order; then what it needs and cannot have denies as well. p_ahead: orders of the same basket that count as working already. p_current: the order as
 -- it is, when p_order is what it is to become. Contingent legs are judged in full when they are
 -- released; on submission they count as nothing in the market.
 -- The caller holds the account's lock when the answer is to be relied on.
@@ -14,10 +15,24 @@ language plpgsql
 stable
 as $$
 declare
-    v_scope constant jsonb := risk._scope(p_order);
     v_sign constant numeric := case p_order.side when 'buy' then 1 else -1 end;
     v record;
     v_limits record;
+    v_rates jsonb;
+    v_state record;
+    v_exposure risk.exposure;
+    v_loss risk.loss;
+    v_reduces boolean;
+    v_sized text;
+    v_on_tick boolean;
+    v_value numeric;
+    v_skew numeric;
+    v_walk numeric;
+    v_unlocated numeric;
+    v_matches numeric;
+    v_var numeric;
+    v_no_rate constant text := 'no rate between the currencies of instrument and account';
+    v_no_mark constant text := 'a position or working order of the account has no mark';
     v_parent_problem text;
     v_parent_remaining numeric;
     v_account_observed numeric;
@@ -40,10 +55,13 @@ begin
         (select status from signal.strategies where strategy_id = p_order.strategy_id) as strategy_status,
         (select status from ref.venues where venue_id = p_order.venue_id) as venue_status,
         i.status as instrument_status,
-        i.price_unit::numeric as price_unit,
+        i.price_unit::numeric as price_unit, i.lot_size,
+        (select string_agg(r.reason, '; ') from risk.restrictions r
+         where r.instrument_id = i.instrument_id and (r.account is null or r.account = p_order.account)
+             and (r.side is null or r.side = p_order.side or r.side = 'sell' and p_order.side = 'sell_short')
+             and r.lifted_at is null and p_as_of >= r.valid_from and p_as_of < r.valid_to) as restriction,
+        b.low as band_low, b.high as band_high,
         i.currency = a.currency as same_currency,
-        (select string_agg(reason, '; ') from risk.halts
-         where resumed_at is null and v_scope @> scope) as halt_reason,
         q.ts as quote_ts, q.bid_price, q.ask_price,
         h.account_position, h.strategy_position, w.account_working, w.strategy_working, w.reducing
     into v
@@ -51,6 +69,11 @@ begin
     left join ref.accounts a on a.account = p_order.account
     left join market.latest_quotes q
         on q.session_id = p_order.session_id and q.instrument_id = i.instrument_id
+    left join lateral (
+        select max(pb.low) as low, min(pb.high) as high
+        from risk.price_bands pb
+        where pb.instrument_id = i.instrument_id and (pb.session_id is null or pb.session_id = p_order.session_id)
+            and pb.superseded_at = 'infinity' and p_as_of >= pb.valid_from and p_as_of < pb.valid_to) b on true
     cross join lateral (
         select coalesce(sum(p.quantity), 0) as account_position,
             coalesce(sum(p.quantity) filter (where p.strategy_id = p_order.strategy_id), 0) as strategy_position
@@ -81,6 +104,7 @@ begin
             -- Of a group only one order fills: this one counts for all.
             and (a.oco is distinct from p_order.oco or a.oco is null);
     end if;
+    select t.state, t.reason into v_state from risk._state_of(p_order) t;
     -- The tightest limit per control. One that names a strategy looks at that strategy's position alone.
     select
         min(l.value) filter (where l.control = 'market_data') as market_data,
@@ -88,10 +112,27 @@ begin
         min(l.value) filter (where l.control = 'order_value') as order_value,
         min(l.value) filter (where l.control = 'price_collar') as price_collar,
         min(l.value) filter (where l.control = 'position' and l.scope ? 'strategy') as strategy_position,
-        min(l.value) filter (where l.control = 'position' and not l.scope ? 'strategy') as account_position
+        min(l.value) filter (where l.control = 'position' and not l.scope ? 'strategy') as account_position,
+        max(l.value) filter (where l.control = 'min_quantity') as min_quantity,
+        max(l.value) filter (where l.control = 'min_value') as min_value,
+        min(l.value) filter (where l.control = 'clock_skew') as clock_skew,
+        min(l.value) filter (where l.control = 'price_walk') as price_walk,
+        max(l.period) filter (where l.control = 'price_walk') as walk_period,
+        min(l.value) filter (where l.control = 'gross_exposure') as gross_exposure,
+        min(l.value) filter (where l.control = 'net_exposure') as net_exposure,
+        min(l.value) filter (where l.control = 'sector_exposure') as sector_exposure,
+        min(l.value) filter (where l.control = 'name_exposure') as name_exposure,
+        min(l.value) filter (where l.control = 'credit') as credit,
+        min(l.value) filter (where l.control = 'capital') as capital,
+        min(l.value) filter (where l.control = 'buying_power') as buying_power,
+        min(l.value) filter (where l.control = 'locate') as locate,
+        min(l.value) filter (where l.control = 'self_match') as self_match,
+        min(l.value) filter (where l.control = 'daily_loss') as daily_loss,
+        min(l.value) filter (where l.control = 'drawdown') as drawdown,
+        min(l.value) filter (where l.control = 'incremental_var') as incremental_var,
+        array_agg(row(l.control, l.value, l.period)::risk.limit_over_time) filter (where l.period is not null) as over_time
     into v_limits
-    from risk.limits l
-    where l.superseded_at = 'infinity' and p_as_of >= l.valid_from and p_as_of < l.valid_to and v_scope @> l.scope;
+    from risk._limits_of(p_order, p_as_of) l;
     if p_order.parent_order_id is not null then
         select p.problem, p.remaining into v_parent_problem, v_parent_remaining
         from risk._parent_room(p_order, p_current) p;
@@ -118,6 +159,57 @@ begin
         when p_order.reduce_only and p_order.contingent_on is null
             then -v_sign * v.account_position - v.reducing end;
     v_age := extract(epoch from p_as_of - v.quote_ts);
+    -- Filled with all that works on its side, it does not get past flat: nothing on size or loss keeps that back.
+    v_reduces := v_account_observed <= 0;
+    v_sized := case when v_reduces then 'note' else 'option' end;
+    v_value := p_order.quantity * case when v_sign > 0 then v_price else greatest(v_price, v_adverse) end;
+    v_on_tick := risk._is_on_tick(p_order, v_reference, p_as_of);
+    if v_limits.over_time is not null then
+        select jsonb_object_agg(r.control, jsonb_build_array(r.observed, r.limit_value)) into v_rates
+        from risk._check_rates(p_order, p_as_of, p_ahead, p_current.order_id is null, v_limits.over_time) r;
+    end if;
+    if v_limits.clock_skew is not null then
+        select abs(extract(epoch from p_as_of - b.as_of)) into v_skew
+        from market.batches b where b.session_id = p_order.session_id
+        order by b.batch_no desc limit 1;
+    end if;
+    if v_limits.price_walk is not null then
+        -- Before the first execution nothing has walked.
+        v_walk := coalesce(abs(v_price / (
+            select e.price from oms.executions e
+            where e.session_id = p_order.session_id and e.ts > p_as_of - v_limits.walk_period
+                and e.account = p_order.account and e.instrument_id = p_order.instrument_id and e.kind = 'fill'
+            order by e.ts, e.execution_id limit 1) - 1), case when v_price is not null then 0 end);
+    end if;
+    if num_nonnulls(v_limits.gross_exposure, v_limits.net_exposure, v_limits.sector_exposure, v_limits.name_exposure,
+        v_limits.credit, v_limits.capital, v_limits.buying_power) > 0 then
+        v_exposure := risk._exposure(p_order, p_ahead, p_current, v_adds, v_price, v_limits.capital is not null);
+    end if;
+    if v_limits.locate is not null then
+        v_unlocated := case when v_sign > 0 then 0 else greatest(v_account_observed, 0) - (
+            select coalesce(sum(l.quantity), 0) from risk.locates l
+            where l.account = p_order.account and l.instrument_id = p_order.instrument_id
+                and l.trading_date = p_as_of::date and l.withdrawn_at is null) end;
+    end if;
+    if v_limits.self_match is not null then
+        select count(*) into v_matches
+        from oms.orders o
+        where o.session_id = p_order.session_id and o.instrument_id = p_order.instrument_id and o.is_live
+            and not o.is_parent and (o.side = 'buy') <> (p_order.side = 'buy')
+            and coalesce(v_sign * (p_order.limit_price - o.limit_price) >= 0, true);
+        v_matches := v_matches + (
+            select count(*) from unnest(p_ahead) a
+            where a.session_id = p_order.session_id and a.instrument_id = p_order.instrument_id
+                and a.contingent_on is null and not a.is_parent and (a.side = 'buy') <> (p_order.side = 'buy')
+                and coalesce(v_sign * (p_order.limit_price - a.limit_price) >= 0, true));
+    end if;
+    if num_nonnulls(v_limits.daily_loss, v_limits.drawdown) > 0 then
+        v_loss := risk._loss_of(p_order.session_id, p_order.account, null, p_as_of);
+    end if;
+    if v_limits.incremental_var is not null then
+        v_var := risk._var_increment(p_order.session_id, p_order.account, p_order.instrument_id,
+            (v_sign * v_adds * v_price)::double precision, p_as_of);
+    end if;
 
     select
         bool_and(c.passed),
@@ -129,35 +221,76 @@ begin
     into v_verdict
     from (
         select l.control, l.observed, l.limit_value,
-            coalesce(case when l.needs_limit then l.observed <= l.limit_value else l.ok end, false)
-                and coalesce(l.ok, false) as passed,
+            case l.kind
+                when 'rule' then coalesce(l.ok, false)
+                when 'note' then true
+                when 'limit' then coalesce(l.observed <= l.limit_value and l.ok, false)
+                -- An option without a limit is off.
+                when 'option' then l.limit_value is null or coalesce(l.observed <= l.limit_value and l.ok, false)
+                else l.limit_value is null or coalesce(l.observed >= l.limit_value and l.ok, false) end as passed,
             case
-                when l.needs_limit and l.limit_value is null then 'no limit is set'
-                when l.needs_limit and l.observed is null then coalesce(l.reason, 'no usable quote')
+                when l.kind = 'limit' and l.limit_value is null then 'no limit is set'
+                when l.kind <> 'rule' and l.observed is null then coalesce(l.reason, 'no usable quote')
                 when not coalesce(l.ok, false) then coalesce(l.reason, 'unknown')
-                else trim_scale(round(l.observed, 8)) || ' is over the limit of ' || trim_scale(l.limit_value)
+                else trim_scale(round(l.observed, 8)) || case l.kind when 'floor' then ' is under' else ' is over' end
+                    || ' the limit of ' || trim_scale(l.limit_value)
             end as reason
         from (values
-            (1, 'session', false, v.session_status = 'open', 'the session is ' || v.session_status, null, null),
-            (2, 'account', false, v.account_status = 'active', 'the account is ' || v.account_status, null, null),
-            (3, 'strategy', false, v.strategy_status = 'active', 'the strategy is ' || v.strategy_status, null, null),
-            (4, 'instrument', false, v.instrument_status = 'active', 'the instrument is ' || v.instrument_status, null, null),
-            (5, 'venue', false, p_order.is_parent or v.venue_status = 'active', 'the venue is ' || v.venue_status, null, null),
-            (6, 'halt', false, v.halt_reason is null, 'halted: ' || v.halt_reason, null, null),
-            (7, 'market_data', true, v_age >= 0, 'the latest quote is later than the order', v_age, v_limits.market_data),
-            (8, 'order_quantity', true, true, null, p_order.quantity, v_limits.order_quantity),
-            (9, 'order_value', true, v.same_currency, 'no rate between the currencies of instrument and account',
-                p_order.quantity * case when v_sign > 0 then v_price else greatest(v_price, v_adverse) end,
-                v_limits.order_value),
-            (10, 'price_collar', true, true, null, v_deviation, v_limits.price_collar),
-            (11, 'position', true, true, null,
+            (1, 'session', 'rule', v.session_status = 'open', 'the session is ' || v.session_status, null, null),
+            (2, 'account', 'rule', v.account_status = 'active', 'the account is ' || v.account_status, null, null),
+            (3, 'strategy', 'rule', v.strategy_status = 'active', 'the strategy is ' || v.strategy_status, null, null),
+            (4, 'instrument', 'rule', v.instrument_status = 'active', 'the instrument is ' || v.instrument_status, null, null),
+            (5, 'venue', 'rule', p_order.is_parent or v.venue_status = 'active', 'the venue is ' || v.venue_status, null, null),
+            (6, 'halt', 'rule', v_state.state = 'active' or v_state.state = 'reducing' and v_reduces,
+                v_state.state || ': ' || v_state.reason, null, null),
+            (7, 'restricted', 'rule', v.restriction is null, 'restricted: ' || v.restriction, null, null),
+            (8, 'market_data', 'limit', v_age >= 0, 'the latest quote is later than the order', v_age, v_limits.market_data),
+            (9, 'clock_skew', 'option', true, 'the session has no batch', v_skew, v_limits.clock_skew),
+            (10, 'tick_size', 'rule', v_on_tick, 'a price is no multiple of the tick size', null, null),
+            (11, 'lot_size', 'rule', mod(p_order.quantity, v.lot_size) = 0,
+                'the quantity is no multiple of ' || trim_scale(v.lot_size), null, null),
+            (12, 'order_quantity', 'limit', true, null, p_order.quantity, v_limits.order_quantity),
+            (13, 'min_quantity', 'floor', true, null, p_order.quantity, v_limits.min_quantity),
+            (14, 'order_value', 'limit', v.same_currency, v_no_rate, v_value, v_limits.order_value),
+            (15, 'min_value', 'floor', v.same_currency, v_no_rate, v_value, v_limits.min_value),
+            (16, 'price_collar', 'limit', true, null, v_deviation, v_limits.price_collar),
+            (17, 'price_walk', 'option', true, null, v_walk, v_limits.price_walk),
+            (18, 'price_band', 'rule', coalesce(v_price >= v.band_low, v.band_low is null)
+                and coalesce(v_price <= v.band_high, v.band_high is null),
+                coalesce(trim_scale(v_price)::text, 'no price') || ' is outside the band of '
+                || trim_scale(v.band_low) || ' to ' || trim_scale(v.band_high), null, null),
+            (19, 'message_rate_account', 'option', true, null,
+                (v_rates #>> '{message_rate_account,0}')::numeric, (v_rates #>> '{message_rate_account,1}')::numeric),
+            (20, 'message_rate_strategy', 'option', true, null,
+                (v_rates #>> '{message_rate_strategy,0}')::numeric, (v_rates #>> '{message_rate_strategy,1}')::numeric),
+            (21, 'message_rate_venue', 'option', true, null,
+                (v_rates #>> '{message_rate_venue,0}')::numeric, (v_rates #>> '{message_rate_venue,1}')::numeric),
+            (22, 'submit_rate', 'option', true, null,
+                (v_rates #>> '{submit_rate,0}')::numeric, (v_rates #>> '{submit_rate,1}')::numeric),
+            (23, 'duplicate_order', 'option', true, null,
+                (v_rates #>> '{duplicate_order,0}')::numeric, (v_rates #>> '{duplicate_order,1}')::numeric),
+            (24, 'repeated_execution', 'option', true, null,
+                (v_rates #>> '{repeated_execution,0}')::numeric, (v_rates #>> '{repeated_execution,1}')::numeric),
+            (25, 'position', 'limit', true, null,
                 case when v_by_strategy then v_strategy_observed else v_account_observed end,
                 case when v_by_strategy then v_limits.strategy_position else v_limits.account_position end),
-            (12, 'reduce_only', false, coalesce(v_adds <= v_room, true),
+            (26, 'gross_exposure', v_sized, true, v_no_mark, v_exposure.gross, v_limits.gross_exposure),
+            (27, 'net_exposure', v_sized, true, v_no_mark, v_exposure.net, v_limits.net_exposure),
+            (28, 'sector_exposure', v_sized, true, 'no sector or no mark', v_exposure.sector, v_limits.sector_exposure),
+            (29, 'name_exposure', v_sized, true, v_no_mark, v_exposure.name, v_limits.name_exposure),
+            (30, 'credit', v_sized, true, v_no_mark, v_exposure.credit, v_limits.credit),
+            (31, 'capital', v_sized, true, v_no_mark, v_exposure.capital, v_limits.capital),
+            (32, 'buying_power', v_sized, true, v_no_mark, v_exposure.buying_power, v_limits.buying_power),
+            (33, 'locate', 'option', true, null, v_unlocated, v_limits.locate),
+            (34, 'self_match', 'option', true, null, v_matches, v_limits.self_match),
+            (35, 'reduce_only', 'rule', coalesce(v_adds <= v_room, true),
                 trim_scale(v_adds) || ' is more than the ' || trim_scale(greatest(v_room, 0)) || ' there are to reduce',
                 case when v_room is not null then v_adds end, v_room),
-            (13, 'parent', false, v_parent_problem is null, v_parent_problem, null, v_parent_remaining)
-        ) as l (no, control, needs_limit, ok, reason, observed, limit_value)
+            (36, 'daily_loss', v_sized, true, 'the day''s P&L is not known', v_loss.daily, v_limits.daily_loss),
+            (37, 'drawdown', v_sized, true, 'the P&L is not known', v_loss.drawdown, v_limits.drawdown),
+            (38, 'incremental_var', v_sized, true, 'returns or marks are missing', v_var, v_limits.incremental_var),
+            (39, 'parent', 'rule', v_parent_problem is null, v_parent_problem, null, v_parent_remaining)
+        ) as l (no, control, kind, ok, reason, observed, limit_value)
         order by l.no) c;
     return v_verdict;
 end
