@@ -33,7 +33,7 @@ begin
     end if;
     if v_row.kind = 'fill' then
         perform portfolio._book_fill(v_row.session_id, v_row.account, v_row.strategy_id, v_row.instrument_id,
-            v_signed, v_row.price, v_row.fee);
+            v_signed, v_row.price, v_row.fee, v_row.trade_date);
     end if;
     if p_order.pair_id is not null then
         insert into oms.pair_holdings as h (session_id, pair_id, instrument_id, quantity)

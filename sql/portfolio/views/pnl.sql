@@ -8,7 +8,10 @@ select
     p.fees,
     case when p.quantity = 0 then p.cash else p.cash + p.quantity * m.mark end as total_pnl,
     p.cash,
-    case when p.quantity = 0 then 0 else abs(p.quantity * m.mark) end as exposure
+    case when p.quantity = 0 then 0 else abs(p.quantity * m.mark) end as exposure,
+    p.dividends, p.funding,
+    case when p.quantity = 0 then p.cash else p.cash + p.quantity * m.mark end + p.dividends + p.funding
+        as net_pnl
 from portfolio.positions p
 left join lateral (
     -- Exact: integers over a power of ten, halved.
@@ -18,4 +21,4 @@ left join lateral (
     where q.session_id = p.session_id and q.instrument_id = p.instrument_id
 ) m on true;
 comment on view portfolio.pnl is
-    'Realized and unrealized P&L per position, fees apart; null where a position has no mark.';
+    'Realized and unrealized P&L per position, fees apart; null where a position has no mark. total_pnl is that of trading; net_pnl adds dividends and funding.';

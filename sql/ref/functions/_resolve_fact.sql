@@ -32,10 +32,11 @@ begin
         raise exception '%: unknown %: there is %', p_kind, v_unknown,
             array_to_string(v_known, ', ') using errcode = 'TT001';
     end if;
-    v_on := coalesce(p_fact->>'ex_date', p_fact->>'valid_from')::date;
+    v_on := coalesce(p_fact->>'ex_date', p_fact->>'valid_from', p_fact->>'date')::date;
     if v_on is null then
         raise exception '%: % is missing', p_kind,
-            case when 'ex_date' = any (v_columns) then 'ex_date' else 'valid_from' end
+            case when 'ex_date' = any (v_columns) then 'ex_date'
+                when 'date' = any (v_columns) then 'date' else 'valid_from' end
             using errcode = 'TT001';
     end if;
     if p_fact ? v_name and 'instrument_id' = any (v_columns) then

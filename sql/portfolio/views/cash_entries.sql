@@ -1,0 +1,8 @@
+-- The cash ledger of every session, as known now; for one session say which.
+create or replace view portfolio.cash_entries as
+select e.*
+from ops.sessions s
+cross join lateral portfolio.cash_entries_at('infinity', 'infinity', s.session_id) e;
+comment on view portfolio.cash_entries is
+    'All cash, as known now: executions and their fees, what corporate actions brought (announced ones included, with their dates), and what portfolio.book_cash booked. As of a time: portfolio.cash_entries_at.';
+grant select on portfolio.cash_entries to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
