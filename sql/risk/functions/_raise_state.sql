@@ -1,0 +1,13 @@
+-- Raises the trading state of exactly a scope, unless it is as strict already. Lowering is for a person.
+create or replace function risk._raise_state(p_scope jsonb, p_state text, p_reason text)
+returns void
+language plpgsql
+as $$
+begin
+    if p_state = 'halted' and not exists (
+        select from risk.halts h where h.scope = p_scope and h.resumed_at is null) then
+        perform risk.halt(p_scope, p_reason);
+    end if;
+end
+$$;
+comment on function risk._raise_state(jsonb, text, text) is 'Raises the trading state of a scope.';
