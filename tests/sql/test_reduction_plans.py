@@ -287,7 +287,7 @@ def test_plan_counts_what_others_reduce(desk, conn):
     desk.plan()
     desk.step(0)
     [(other, status, _)] = submit(
-        conn, order(desk.session, side="sell", quantity="60", limit_price="99.99")
+        conn, order(desk.session, side="sell", quantity="60", limit_price="99.99", reduce_only=True)
     )
     assert status == "pending_new"
     desk.fill_last()
@@ -305,7 +305,7 @@ def test_plan_takes_back_an_order_that_others_have_made_too_large(conn, desk):
     desk.plan({"IBM": 50})
     desk.step(0)
     [(other, _, _)] = submit(
-        conn, order(desk.session, side="sell", quantity="40", limit_price="99.99")
+        conn, order(desk.session, side="sell", quantity="40", limit_price="99.99", reduce_only=True)
     )
     Venue(conn, other).fill(40)
     # 60 are held, 10 above the target, and 30 of the plan are on offer.
@@ -317,7 +317,8 @@ def test_plan_that_others_have_completed_is_done(conn, desk):
     desk.hold(100)
     desk.plan()
     [(other, _, _)] = submit(
-        conn, order(desk.session, side="sell", quantity="100", limit_price="99.99")
+        conn,
+        order(desk.session, side="sell", quantity="100", limit_price="99.99", reduce_only=True),
     )
     Venue(conn, other).fill(100)
     assert desk.step(0) == 0
@@ -400,8 +401,8 @@ def test_plan_of_an_account_reduces_its_net_position_through_the_strategies_that
     conn, desk
 ):
     conn.execute(
-        "insert into signal.strategies (strategy, kind) select s, kind from signal.strategies, "
-        "(values ('second'), ('third')) t (s) where strategy = 'manual'"
+        "insert into signal.strategies (strategy, description) "
+        "values ('second', 'another'), ('third', 'another')"
     )
     desk.hold(50)
     desk.hold(40, strategy="second")
@@ -417,8 +418,7 @@ def test_plan_of_an_account_reduces_its_net_position_through_the_strategies_that
 
 def test_plan_of_a_strategy_waits_where_it_would_turn_the_account(conn, desk):
     conn.execute(
-        "insert into signal.strategies (strategy, kind) select 'second', kind "
-        "from signal.strategies where strategy = 'manual'"
+        "insert into signal.strategies (strategy, description) values ('second', 'another')"
     )
     desk.hold(100)
     desk.hold(-80, strategy="second")

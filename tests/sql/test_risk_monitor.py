@@ -300,8 +300,7 @@ def test_concentration_is_the_share_of_gross_netted_over_strategies(conn, sessio
         set_quote(conn, session, symbol)
         conn.execute("update ref.instruments set sector = %s where symbol = %s", (sector, symbol))
     conn.execute(
-        "insert into signal.strategies (strategy, kind) select 'other', kind "
-        "from signal.strategies where strategy = 'manual'"
+        "insert into signal.strategies (strategy, description) values ('other', 'another')"
     )
     buy(conn, session, 100)
     buy(conn, session, -60, strategy="other")

@@ -43,7 +43,8 @@ begin
         i.price_unit::numeric as price_unit,
         i.currency = a.currency as same_currency,
         (select string_agg(reason, '; ') from risk.halts
-         where resumed_at is null and v_scope @> scope) as halt_reason,
+         where resumed_at is null and v_scope @> scope
+             and (state = 'halted' or not p_order.reduce_only)) as halt_reason,
         q.ts as quote_ts, q.bid_price, q.ask_price,
         h.account_position, h.strategy_position, w.account_working, w.strategy_working, w.reducing
     into v

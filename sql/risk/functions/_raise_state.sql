@@ -4,9 +4,10 @@ returns void
 language plpgsql
 as $$
 begin
-    if p_state = 'halted' and not exists (
-        select from risk.halts h where h.scope = p_scope and h.resumed_at is null) then
-        perform risk.halt(p_scope, p_reason);
+    if not exists (
+        select from risk.halts h
+        where h.scope = p_scope and h.resumed_at is null and h.state in ('halted', p_state)) then
+        perform risk.set_state(p_scope, p_state, p_reason);
     end if;
 end
 $$;

@@ -74,7 +74,7 @@ begin
         v_order.parent_order_id is null
             or exists (select from oms.orders where order_id = v_order.parent_order_id) as has_parent,
         (select strategy_id from signal.strategies where strategy = v_order.strategy) as strategy_id,
-        i.instrument_id, i.symbol, e.venue_id, e.venue
+        i.instrument_id, i.symbol, i.sector, e.venue_id, e.venue
     into v
     from (values (1)) as one
     left join ref.instruments i on i.symbol = v_order.symbol or i.instrument_id = v_order.instrument_id
@@ -97,6 +97,7 @@ begin
     v_order.strategy_id := v.strategy_id;
     v_order.instrument_id := v.instrument_id;
     v_order.symbol := v.symbol;
+    v_order.sector := v.sector;
     v_order.venue_id := v.venue_id;
     v_order.venue := v.venue;
     return v_order;

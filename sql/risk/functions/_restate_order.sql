@@ -8,7 +8,7 @@ declare
     v risk.order_request;
 begin
     v := jsonb_populate_record(null::risk.order_request, to_jsonb(p_row));
-    select s.strategy, i.symbol into v.strategy, v.symbol
+    select s.strategy, i.symbol, i.sector into v.strategy, v.symbol, v.sector
     from signal.strategies s, ref.instruments i
     where s.strategy_id = p_row.strategy_id and i.instrument_id = p_row.instrument_id;
     select e.venue into v.venue from ref.venues e where e.venue_id = p_row.venue_id;
