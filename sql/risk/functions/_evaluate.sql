@@ -187,9 +187,12 @@ begin
     end if;
     if v_limits.locate is not null then
         v_unlocated := case when v_sign > 0 then 0 else greatest(v_account_observed, 0) - (
-            select coalesce(sum(l.quantity), 0) from risk.locates l
-            where l.account = p_order.account and l.instrument_id = p_order.instrument_id
-                and l.trading_date = p_as_of::date and l.withdrawn_at is null) end;
+            select coalesce(sum(l.quantity), 0)
+            from ops.sessions s
+            cross join lateral risk._trading_day(s.parameters->>'calendar', p_as_of) d
+            join risk.locates l on l.trading_date = d.trading_date
+            where s.session_id = p_order.session_id and l.account = p_order.account
+                and l.instrument_id = p_order.instrument_id and l.withdrawn_at is null) end;
     end if;
     if v_limits.self_match is not null then
         select count(*) into v_matches
@@ -204,7 +207,7 @@ begin
                 and coalesce(v_sign * (p_order.limit_price - a.limit_price) >= 0, true));
     end if;
     if num_nonnulls(v_limits.daily_loss, v_limits.drawdown) > 0 then
-        v_loss := risk._loss_of(p_order.session_id, p_order.account, null, p_as_of);
+        v_loss := risk._loss_of(p_order.session_id, p_order.account, p_as_of);
     end if;
     if v_limits.incremental_var is not null then
         v_var := risk._var_increment(p_order.session_id, p_order.account, p_order.instrument_id,
