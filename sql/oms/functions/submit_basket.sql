@@ -50,7 +50,7 @@ begin
     end if;
     -- In one order for all callers, so that two baskets cannot wait for each other.
     perform oms._lock_account(a.session_id, a.account)
-    from (select distinct o.session_id, o.account from unnest(v_orders) o order by 1, 2) a;
+    from (select distinct o.account, o.session_id from unnest(v_orders) o order by 1, 2) a;
 
     for v_leg in 1 .. cardinality(v_orders) loop
         v_verdict := risk._evaluate(v_orders[v_leg], p_as_of, v_orders[1:v_leg - 1]);
