@@ -11,6 +11,6 @@ as $$
     left join ref.venues v using (venue_id)
     where (o.is_live or o.status = 'held')
         and jsonb_build_object('session_id', o.session_id, 'account', o.account, 'strategy', s.strategy,
-            'symbol', i.symbol, 'venue', v.venue, 'side', o.side, 'trader', o.trader) @> p_scope
+            'symbol', i.symbol, 'venue', v.venue, 'sector', i.sector, 'side', o.side, 'trader', o.trader) @> p_scope
 $$;
 comment on function oms._in_scope(jsonb) is 'The live and held orders of a scope.';

@@ -18,7 +18,7 @@ begin
     -- Accounts in the order all others lock them.
     perform oms._lock_account(a.session_id, a.account)
     from (
-        select distinct o.session_id, o.account from oms.orders o
+        select distinct o.account, o.session_id from oms.orders o
         where o.venue_id = v_venue_id and o.awaits_venue and o.status <> 'unknown'
         order by 1, 2) a;
     for v_order in

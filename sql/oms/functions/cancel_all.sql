@@ -1,5 +1,5 @@
 -- Cancels every live or held order of a scope in one transaction, parents before their children.
--- p_scope: as for limits and halts (session_id, account, strategy, symbol, venue), and side, trader;
+-- p_scope: as for limits and halts (session_id, account, strategy, symbol, venue, sector), and side, trader;
 -- {} is everything. Returns each order found with its status, and the reason where nothing was asked
 -- of its venue. The same request id again returns the orders it cancelled; without one, as a person in a
 -- hurry writes it, every call is a request of its own. p_as_of: session time, if known.
@@ -14,8 +14,6 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
-declare
-    v_order oms.orders;
 begin
     perform oms._require_read_committed();
     perform risk._check_scope(p_scope - array['side', 'trader']);
@@ -29,21 +27,10 @@ begin
     -- Accounts in the order all others lock them; what is submitted meanwhile waits behind the lock
     -- and is not part of "all".
     perform oms._lock_account(a.session_id, a.account)
-    from (select distinct o.session_id, o.account from oms._in_scope(p_scope) o order by 1, 2) a;
-    for v_order in
-        select o.* from oms.orders o
-        where o.order_id in (select s.order_id from oms._in_scope(p_scope) s)
-        order by o.is_parent desc, o.order_id for update
-    loop
-        -- A parent's cancel has reached its children by now.
-        select o.* into v_order from oms.orders o where o.order_id = v_order.order_id;
-        order_id := v_order.order_id;
-        reasons := oms._cancel(v_order, p_request_id, p_as_of);
-        status := (select o.status from oms.orders o where o.order_id = v_order.order_id);
-        return next;
-    end loop;
+    from (select distinct o.account, o.session_id from oms._in_scope(p_scope) o order by 1, 2) a;
+    return query select c.* from oms._cancel_scope(p_scope, p_request_id, p_as_of) c;
 end
 $$;
 comment on function oms.cancel_all(jsonb, uuid, timestamptz) is
-    'Cancels every live or held order of a scope; {} is everything. Scope keys: session_id, account, strategy, symbol, venue, side, trader. Idempotent by request id, if one is given. Errors: TT001 unusable scope or no request id, TT003 isolation level, TT006 request id reused.';
+    'Cancels every live or held order of a scope; {} is everything. Scope keys: session_id, account, strategy, symbol, venue, sector, side, trader. Idempotent by request id, if one is given. Errors: TT001 unusable scope or no request id, TT003 isolation level, TT006 request id reused.';
 grant execute on function oms.cancel_all(jsonb, uuid, timestamptz) to tsdb_worker, tsdb_operator;

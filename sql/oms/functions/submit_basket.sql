@@ -50,7 +50,7 @@ begin
     end if;
     -- In one order for all callers, so that two baskets cannot wait for each other.
     perform oms._lock_account(a.session_id, a.account)
-    from (select distinct o.session_id, o.account from unnest(v_orders) o order by 1, 2) a;
+    from (select distinct o.account, o.session_id from unnest(v_orders) o order by 1, 2) a;
     perform oms._lock_shared(s.session_id)
     from (select distinct o.session_id from unnest(v_orders) o order by 1) s;
 

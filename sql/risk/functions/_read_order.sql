@@ -11,7 +11,7 @@ declare
         'instrument_id', 'side', 'quantity', 'order_type', 'limit_price', 'stop_price',
         'time_in_force', 'venue', 'tags', 'expire_at', 'peg_reference', 'peg_offset', 'post_only',
         'display_quantity', 'min_quantity', 'reduce_only', 'trader', 'client_ref', 'is_parent',
-        'contingent_on', 'oco'];
+        'contingent_on', 'oco', 'authorisation_id'];
     v_key text;
     v_order risk.order_request;
     v record;
@@ -73,6 +73,8 @@ begin
         exists (select from ref.accounts where account = v_order.account) as has_account,
         v_order.parent_order_id is null
             or exists (select from oms.orders where order_id = v_order.parent_order_id) as has_parent,
+        v_order.authorisation_id is null or exists (
+            select from risk.authorisations where authorisation_id = v_order.authorisation_id) as has_authorisation,
         (select strategy_id from signal.strategies where strategy = v_order.strategy) as strategy_id,
         i.instrument_id, i.symbol, i.sector, e.venue_id, e.venue
     into v
@@ -90,6 +92,7 @@ begin
         when not v_order.is_parent and v.venue_id is null then
             format('venue "%s" does not exist', v_order.venue)
         when not v.has_parent then format('parent order %s does not exist', v_order.parent_order_id)
+        when not v.has_authorisation then format('authorisation %s does not exist', v_order.authorisation_id)
     end;
     if v_problem is not null then
         raise exception '%', v_problem using errcode = 'TT002';

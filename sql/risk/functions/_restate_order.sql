@@ -12,6 +12,7 @@ begin
     from signal.strategies s, ref.instruments i
     where s.strategy_id = p_row.strategy_id and i.instrument_id = p_row.instrument_id;
     select e.venue into v.venue from ref.venues e where e.venue_id = p_row.venue_id;
+    v.authorisation_id := (select a.authorisation_id from risk.authorisations a where a.order_id = p_row.order_id);
     return v;
 end
 $$;
