@@ -75,7 +75,7 @@ def test_two_submitters_cannot_both_take_the_last_unit_of(conn, connect_as, sess
 
 def test_short_sellers_cannot_both_take_the_last_located_share(conn, connect_as, session):
     conn.execute("select risk.set_limit('locate', '{}', 0, 'test')")
-    conn.execute("select risk.add_locate('main', 'IBM', 100, %s, 'prime', 'L1')", (AS_OF.date(),))
+    conn.execute("select risk.add_locate('main', 'IBM', %s, 100, 'prime', 'L1')", (AS_OF.date(),))
     short = order(session, side="sell_short", limit_price="100")
     [(_, status, _)] = second_after_first(conn, connect_as, short, short)
     assert status == "denied"
@@ -107,6 +107,8 @@ def test_fill_arriving_meanwhile_takes_the_unit_once(conn, connect_as, session):
 
 
 def test_accounts_without_a_shared_limit_do_not_wait_for_each_other(conn, connect_as, session):
+    # The first row of a hypertable makes a chunk, for which the second would wait.
+    submit(conn, order(session, quantity="1"))
     first, second = connect_as("worker", autocommit=False), connect_as("worker")
     assert submit(first, order(session))[0][1] == "pending_new"
     second.execute("set lock_timeout = '5 s'")

@@ -395,7 +395,7 @@ def test_short_sale_beyond_what_is_located_is_denied(conn, session):
     limit(conn, "locate", 0)
     short = order(session, side="sell_short", limit_price="100")
     assert denied_by(conn, short) == ["locate"]
-    conn.execute("select risk.add_locate('main', 'IBM', 100, %s, 'prime', 'L1')", (AS_OF.date(),))
+    conn.execute("select risk.add_locate('main', 'IBM', %s, 100, 'prime', 'L1')", (AS_OF.date(),))
     assert denied_by(conn, short | {"quantity": "101"}) == ["locate"]
     assert denied_by(conn, short) == []
     assert denied_by(conn, short | {"quantity": "1"}) == ["locate"], "the first has used it up"
@@ -413,7 +413,7 @@ def test_sale_of_what_is_held_needs_no_locate(conn, session):
 def test_locate_of_another_day_is_of_no_use(conn, session):
     limit(conn, "locate", 0)
     yesterday = AS_OF.date() - timedelta(days=1)
-    conn.execute("select risk.add_locate('main', 'IBM', 100, %s, 'prime', 'L1')", (yesterday,))
+    conn.execute("select risk.add_locate('main', 'IBM', %s, 100, 'prime', 'L1')", (yesterday,))
     assert denied_by(conn, order(session, side="sell_short", limit_price="100")) == ["locate"]
 
 

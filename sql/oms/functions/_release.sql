@@ -19,7 +19,7 @@ begin
     v_order.min_quantity := least(p_order.min_quantity, p_quantity);
     v_order.display_quantity := least(p_order.display_quantity, p_quantity);
     perform oms._lock_shared(p_order.session_id);
-    v_verdict := risk._evaluate(risk._restate_order(v_order), v_as_of, '{}', p_order);
+    v_verdict := risk._decide(risk._restate_order(v_order), v_as_of, '{}', p_order, clock_timestamp());
     perform risk._record_decision(p_order.order_id, v_as_of, v_verdict, v_verdict.passed, 'release', clock_timestamp());
     if not v_verdict.passed then
         update oms.orders set reasons = risk._reasons(v_verdict) where order_id = p_order.order_id;

@@ -34,7 +34,7 @@ begin
             else '{}'::text[] end;
         if v_reasons = '{}' then
             perform oms._lock_shared(v_order.session_id);
-            v_verdict := risk._evaluate(risk._restate_order(v_terms), p_as_of, '{}', v_order);
+            v_verdict := risk._decide(risk._restate_order(v_terms), p_as_of, '{}', v_order, clock_timestamp());
             perform risk._record_decision(p_order_id, p_as_of, v_verdict, v_verdict.passed, 'replace',
                 clock_timestamp());
             if v_verdict.passed then

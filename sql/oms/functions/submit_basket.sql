@@ -55,7 +55,7 @@ begin
     from (select distinct o.session_id from unnest(v_orders) o order by 1) s;
 
     for v_leg in 1 .. cardinality(v_orders) loop
-        v_verdict := risk._evaluate(v_orders[v_leg], p_as_of, v_orders[1:v_leg - 1]);
+        v_verdict := risk._decide(v_orders[v_leg], p_as_of, v_orders[1:v_leg - 1], null, clock_timestamp());
         v_verdicts := v_verdicts || v_verdict;
         v_all_passed := v_all_passed and v_verdict.passed;
     end loop;
@@ -91,6 +91,15 @@ begin
             v_row.cl_ord_id := oms._cl_ord_id(v_action_id);
         end if;
         perform oms._insert_order(v_row);
+        if v_all_passed and v_order.authorisation_id is not null and array_to_string(v_verdict.reasons, '') <> '' then
+            perform risk._use_authorisation(v_order.authorisation_id, v_row.order_id);
+        end if;
+        if not v_verdict.passed and not v_verdict.passes[array_position(v_verdict.controls, 'repeated_execution')] then
+            -- Whatever restarts, a person has to look at it first.
+            perform risk.disable_strategy(v_order.strategy, array_to_string(v_row.reasons, '; '));
+            perform ops.raise_alert('strategy_disabled', 'critical', 'strategy ' || v_order.strategy || ' is disabled: '
+                || array_to_string(v_row.reasons, '; '), jsonb_build_object('order_id', v_row.order_id));
+        end if;
         if v_row.status = 'pending_new' then
             insert into oms.order_actions (action_id, order_id, venue_id, kind, cl_ord_id, request_id, session_id,
                 account, strategy_id, as_of)

@@ -16,6 +16,7 @@ stable
 as $$
 declare
     v_sign constant numeric := case p_order.side when 'buy' then 1 else -1 end;
+    v_keys constant text[] := risk._scope_keys(p_order);
     v record;
     v_limits record;
     v_rates jsonb;
@@ -104,7 +105,7 @@ begin
             -- Of a group only one order fills: this one counts for all.
             and (a.oco is distinct from p_order.oco or a.oco is null);
     end if;
-    select t.state, t.reason into v_state from risk._state_of(p_order) t;
+    select t.state, t.reason into v_state from risk._state_of(v_keys) t;
     -- The tightest limit per control. One that names a strategy looks at that strategy's position alone.
     select
         min(l.value) filter (where l.control = 'market_data') as market_data,
@@ -132,7 +133,7 @@ begin
         min(l.value) filter (where l.control = 'incremental_var') as incremental_var,
         array_agg(row(l.control, l.value, l.period)::risk.limit_over_time) filter (where l.period is not null) as over_time
     into v_limits
-    from risk._limits_of(p_order, p_as_of) l;
+    from risk._limits_of(v_keys, p_as_of) l;
     if p_order.parent_order_id is not null then
         select p.problem, p.remaining into v_parent_problem, v_parent_remaining
         from risk._parent_room(p_order, p_current) p;
