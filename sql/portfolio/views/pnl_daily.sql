@@ -1,7 +1,13 @@
 -- P&L by session, account, strategy, instrument and trading date, as known now; for one session say which:
 -- the days of a session are computed when they are asked for.
 create or replace view portfolio.pnl_daily as
-select d.*
+-- s.session_id, not the function's: a filter on it spares the other sessions.
+select
+    s.session_id, d.account, d.strategy_id, d.strategy, d.instrument_id, d.symbol, d.trading_date,
+    d.currency, d.opening_quantity, d.closing_quantity, d.opening_mark, d.closing_mark,
+    d.mark_source, d.realized, d.unrealized_change, d.fees, d.dividends, d.funding, d.total,
+    d.account_currency, d.rate, d.price_pnl, d.fx, d.total_account, d.flows, d.flows_account,
+    d.value_account
 from ops.sessions s
 cross join lateral portfolio.pnl_daily_at(s.session_id) d;
 comment on view portfolio.pnl_daily is
