@@ -36,10 +36,12 @@ class RiskWorker:
     speed, which would be slower for being looked at hundreds of times a second, goes on with the
     newest; the heartbeat says how many batches were never looked at. A live session without a
     batch is judged by the clock: marks grow old when a feed falls silent.
+
+    It has no lease: two of them do no harm, and one that died would stop its successor from
+    alerting in time.
     """
 
     kind = "risk"
-    lease = "risk"
     channels = ("market_batches", "ops_sessions")
     poll_s = _POLL_S
 
