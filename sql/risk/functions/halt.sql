@@ -9,6 +9,7 @@ as $$
 declare
     v_halt_id bigint;
 begin
+    perform ops._audit('risk.halt', p_scope::text, '{}', p_reason);
     perform risk._check_scope(p_scope);
     if coalesce(p_reason, '') = '' then
         raise exception 'a halt needs a reason' using errcode = 'TT001';
@@ -23,4 +24,4 @@ begin
 end
 $$;
 comment on function risk.halt(jsonb, text) is 'Halts trading in a scope until risk.resume; checked in every order''s transaction.';
-grant execute on function risk.halt(jsonb, text) to tsdb_operator, tsdb_worker;
+grant execute on function risk.halt(jsonb, text) to tsdb_risk, tsdb_worker_risk;

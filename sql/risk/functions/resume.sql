@@ -7,6 +7,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform ops._audit('risk.resume', p_scope::text, '{}', p_reason);
     perform risk._check_scope(p_scope);
     if coalesce(p_reason, '') = '' then
         raise exception 'a resumption needs a reason' using errcode = 'TT001';
@@ -18,4 +19,4 @@ begin
 end
 $$;
 comment on function risk.resume(jsonb, text) is 'Lifts the halt of a scope; other halts that cover an order still stop it.';
-grant execute on function risk.resume(jsonb, text) to tsdb_operator;
+grant execute on function risk.resume(jsonb, text) to tsdb_risk;

@@ -10,6 +10,8 @@ as $$
 declare
     v_limit_id bigint;
 begin
+    perform ops._audit('risk.set_limit', p_scope::text,
+        jsonb_build_object('control', p_control, 'value', p_value), p_reason);
     perform risk._check_scope(p_scope);
     if not exists (select from risk.controls where control = p_control and needs_limit) then
         raise exception 'control "%" has no limit: use one of %', p_control,
@@ -34,4 +36,4 @@ end
 $$;
 comment on function risk.set_limit(text, jsonb, numeric, text) is
     'Sets (or, with null, withdraws) the limit of a control for a scope: {} or any of session_id, account, strategy, symbol, venue. Units: risk.controls.';
-grant execute on function risk.set_limit(text, jsonb, numeric, text) to tsdb_operator;
+grant execute on function risk.set_limit(text, jsonb, numeric, text) to tsdb_risk;

@@ -20,7 +20,7 @@ import psycopg
 
 from tsdb_trader.config import Settings, settings
 from tsdb_trader.embedded import postgres
-from tsdb_trader.embedded.bootstrap import OWNER, ROLES, SUPERUSER
+from tsdb_trader.embedded.roles import OWNER, ROLES, SUPERUSER
 from tsdb_trader.embedded.private import Private, locked
 from tsdb_trader.embedded.server import Server, role_name
 from tsdb_trader.errors import EmbeddedServerError
