@@ -83,7 +83,7 @@ grant insert, update on ref.trade_conditions, ref.condition_vocabularies to tsdb
 
 -- A worker reads what it asks for by itself; the rest its functions do.
 grant usage on schema ops, risk to tsdb_worker_any;
-grant select on ops.leases to tsdb_worker_any;
+grant select on ops.leases, ops.heartbeats to tsdb_worker_any;
 
 grant usage on schema ref to tsdb_worker_gateway;
 grant select on oms.fix_sessions, oms.ouch_orders, ops.installation, ref.venues to tsdb_worker_gateway;

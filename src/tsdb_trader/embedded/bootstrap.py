@@ -17,7 +17,6 @@ from tsdb_trader.embedded.roles import (
     OWNER,
     ROLES,
     SETTINGS,
-    SUPERUSER,
 )
 from tsdb_trader.errors import EmbeddedServerError
 

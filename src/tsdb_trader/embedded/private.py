@@ -19,8 +19,8 @@ from rich.console import Console
 
 from tsdb_trader.config import Settings
 from tsdb_trader.embedded import bootstrap, debian, machine, postgres
-from tsdb_trader.embedded.roles import ROLES, SUPERUSER
 from tsdb_trader.embedded.postgres import Cluster, Installation
+from tsdb_trader.embedded.roles import ROLES, SUPERUSER
 from tsdb_trader.embedded.server import Server
 from tsdb_trader.errors import EmbeddedServerError
 
