@@ -7,7 +7,8 @@ if [ -e "$file" ]; then
     exit 1
 fi
 umask 077
-for name in POSTGRES OWNER WORKER VENUE QUANT READONLY OPERATOR GRAFANA; do
+for name in POSTGRES OWNER WORKER_GATEWAY WORKER_FEEDS WORKER_REPLAY WORKER_SIGNALS WORKER_RISK \
+    WORKER_SCHEDULER VENUE QUANT READONLY OPERATOR GRAFANA; do
     secret="$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"
     printf '%s_PASSWORD=%s\n' "$name" "$secret"
 done > "$file.part"

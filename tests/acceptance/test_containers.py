@@ -31,6 +31,8 @@ from containers import (
 from tsdb_trader import embedded
 from tsdb_trader.config import Settings
 from tsdb_trader.embedded import ROLES, SUPERUSER, Server
+from tsdb_trader.embedded.roles import OPTIONAL
+from tsdb_trader.embedded.roles import WORKERS as WORKER_ROLES
 
 # Of the Compose specification, what this project uses: a misspelt key is refused.
 KEYS = {
@@ -105,10 +107,10 @@ def test_secrets_are_declared_written_and_given_to_their_role_alone(tmp_path: Pa
     used = {name: secrets_of(service) for name, service in SERVICES.items()}
     assert set(COMPOSE["secrets"]) == {s for found in used.values() for s in found.values()}
     for name in WORKERS:
-        role = "venue_password" if name == "venue" else "worker_password"
-        assert used[name] == {"password": role}, name
+        role = WORKER_ROLES[SERVICES[name]["command"][-1]].removeprefix("tsdb_")
+        assert used[name] == {"password": f"{role}_password"}, name
     assert used["migrate"] == used["tools"] == {"password": "owner_password"}
-    assert set(used["prepare"]) == {"password", *ROLES}
+    assert set(used["prepare"]) == {"password", *(set(ROLES) - set(OPTIONAL))}
     text = (ROOT / "docker-compose.yml").read_text()
     assert not re.search(r"postgresql://\w+:[^@/]*@", text), "a password in a URL"
     assert "/.env" in (ROOT / ".gitignore").read_text().splitlines()

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tsdb_trader.embedded.roles import WORKERS
 from tsdb_trader.feeds import sample
 
 RoleUrl = Callable[[str | None], str]
@@ -37,8 +38,10 @@ def environment(tmp_path: Path, database: str, role_url: RoleUrl) -> dict[str, s
         **os.environ,
         "TSDB_TRADER_HOME": str(tmp_path / "home"),
         "TSDB_TRADER_DATABASE_URL": database,
-        "TSDB_TRADER_DATABASE_URL_WORKER": role_url("tsdb_worker"),
-        "TSDB_TRADER_DATABASE_URL_VENUE": role_url("tsdb_venue"),
+        **{
+            f"TSDB_TRADER_DATABASE_URL_{role.removeprefix('tsdb_').upper()}": role_url(role)
+            for role in WORKERS.values()
+        },
     }
 
 

@@ -25,6 +25,7 @@ from chaos.stage import SESSIONS, VENUES, acceptor_sessions, set_up
 from fix.simvenue.bench import free_port
 from tsdb_trader import embedded, schema
 from tsdb_trader.config import Settings
+from tsdb_trader.embedded.roles import WORKERS
 
 _WORKERS = {
     "gateway-1": "gateway-db",
@@ -112,7 +113,12 @@ class Rig:
         environment = {
             f"{who}-db": {
                 "TSDB_TRADER_DATABASE_URL": url(None, f"{who}-db"),
-                "TSDB_TRADER_DATABASE_URL_WORKER": url("tsdb_worker", f"{who}-db"),
+                **{
+                    f"TSDB_TRADER_DATABASE_URL_{role.removeprefix('tsdb_').upper()}": url(
+                        role, f"{who}-db"
+                    )
+                    for role in WORKERS.values()
+                },
                 "TSDB_TRADER_FIX_PORT": str(self.lines["fix"].port),
             }
             for who in ("gateway", "workers")

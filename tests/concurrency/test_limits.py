@@ -17,7 +17,8 @@ def test_two_submitters_cannot_both_take_the_last_unit(conn, connect_as):
     session = open_session(conn)
     set_quote(conn, session)
     conn.execute("select risk.set_limit('position', '{}', 100, 'test')")
-    first, second = connect_as("worker", autocommit=False), connect_as("worker", autocommit=False)
+    first = connect_as("operator", autocommit=False)
+    second = connect_as("operator", autocommit=False)
     assert submit(first, order(session))[0][1] == "pending_new"
     result: list[str] = []
     waiter = threading.Thread(
@@ -36,7 +37,7 @@ def test_submitter_waits_for_a_fill_being_booked(conn, connect_as):
     set_quote(conn, session)
     conn.execute("select risk.set_limit('position', '{}', 100, 'test')")
     order_id = submit(conn, order(session))[0][0]
-    gateway, submitter = connect_as("worker", autocommit=False), connect_as("worker")
+    gateway, submitter = connect_as("worker_gateway", autocommit=False), connect_as("operator")
     venue = Venue(gateway, order_id)
     venue.report("new")
     venue.fill(40)
@@ -56,7 +57,7 @@ def test_same_request_from_two_connections_makes_one_order(conn, connect_as):
     session = open_session(conn)
     set_quote(conn, session)
     request = uuid.uuid4()
-    first, second = connect_as("worker", autocommit=False), connect_as("worker")
+    first, second = connect_as("operator", autocommit=False), connect_as("operator")
     made = submit(first, order(session), request_id=request)
     result: list[object] = []
     waiter = threading.Thread(
@@ -77,7 +78,7 @@ def test_opposite_baskets_do_not_deadlock(conn, connect_as):
     failures: list[BaseException] = []
 
     def run(basket: list[dict[str, str]]) -> None:
-        connection = connect_as("worker")
+        connection = connect_as("operator")
         try:
             for _ in range(30):
                 submit(connection, basket)
@@ -111,7 +112,7 @@ def test_end_of_a_session_locks_its_accounts_in_the_order_of_all_others(conn, co
     for account in ("other", "main"):
         order_id = submit(conn, order(session, quantity="1", account=account))[0][0]
         Venue(conn, order_id).report("new")
-    submitter, ender = connect_as(None, autocommit=False), connect_as("tsdb_worker")
+    submitter, ender = connect_as(None, autocommit=False), connect_as("tsdb_operator")
     lock = "select oms._lock_account(%s, %s)"
     submitter.execute(lock, (session, "main"))
     result: list[object] = []
@@ -140,7 +141,7 @@ def test_position_limit_holds_at_every_commit_of_submitters_cancels_fills_and_re
     works = (storm.submit, storm.submit, storm.cancel, storm.answer)
     threads = [
         threading.Thread(
-            target=storm.run, args=(work, connect_as("tsdb_worker"), random.Random(number))
+            target=storm.run, args=(work, connect_as("tsdb_operator"), random.Random(number))
         )
         for number, work in enumerate(works)
     ]

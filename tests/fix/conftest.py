@@ -35,7 +35,7 @@ def venue(tmp_path: Path, port: int) -> Iterator[ScriptedVenue]:
 
 @pytest.fixture
 def line(role_url: Callable[[str | None], str]) -> Iterator[Proxy]:
-    proxy = Proxy(role_url("tsdb_worker"))
+    proxy = Proxy(role_url("tsdb_worker_gateway"))
     yield proxy
     proxy.close()
 

@@ -49,7 +49,7 @@ def send_and_die(trading: Any, connect_as: Any) -> Die:
         sent = venue.message(kind)
         gateway.kill()
         # Or the statement of the dead process would still be carried out.
-        connect_as("tsdb_worker").execute(
+        connect_as("tsdb_worker_gateway").execute(
             "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
             "where datname = current_database() and usename = current_user "
             "and pid <> pg_backend_pid()"

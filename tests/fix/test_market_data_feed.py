@@ -96,7 +96,7 @@ def start_feed(
     feeds: list[Feed] = []
 
     def start(**configuration: Any) -> Feed:
-        feed = Feed(role_url("tsdb_worker"), venue.home, venue.port, **configuration)
+        feed = Feed(role_url("tsdb_worker_feeds"), venue.home, venue.port, **configuration)
         feeds.append(feed)
         feed.event("open")
         return feed

@@ -26,7 +26,7 @@ def venue() -> Iterator[RawVenue]:
 
 @pytest.fixture
 def feed(role_url: Callable[[str | None], str], tmp_path: Path, venue: RawVenue) -> Iterator[Feed]:
-    feed = Feed(role_url("tsdb_worker"), tmp_path, venue.port, statuses=False, heartbeat_s=5)
+    feed = Feed(role_url("tsdb_worker_feeds"), tmp_path, venue.port, statuses=False, heartbeat_s=5)
     yield feed
     feed.stop()
 

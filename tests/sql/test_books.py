@@ -368,7 +368,7 @@ def test_book_at_infinity_is_the_current_book(conn):
     assert row == ("bid", 1, 1.0, 10.0, 1)
 
 
-@pytest.mark.parametrize("role", ["tsdb_worker", "tsdb_venue", "tsdb_quant", "tsdb_readonly"])
+@pytest.mark.parametrize("role", ["tsdb_ops", "tsdb_venue", "tsdb_quant", "tsdb_readonly"])
 def test_books_may_be_read_by_every_role(conn, connect_as, role):
     write(conn, [Event(1, "add", 1, "bid", 10_000, 10)])
     reader = connect_as(role)
@@ -377,7 +377,7 @@ def test_books_may_be_read_by_every_role(conn, connect_as, role):
     assert len(reader.execute("select * from market.bbo").fetchall()) == 1
     assert len(reader.execute("select * from market.bbo(1, '2000-01-01', 'infinity')").fetchall())
     assert len(reader.execute("select * from market.book_events").fetchall()) == 1
-    if role != "tsdb_worker":
+    if role != "tsdb_ops":
         with pytest.raises(errors.InsufficientPrivilege):
             reader.execute("select market.snapshot_book(1, 1, 1)")
     with pytest.raises(errors.InsufficientPrivilege):
@@ -386,7 +386,7 @@ def test_books_may_be_read_by_every_role(conn, connect_as, role):
 
 def test_snapshots_are_made_by_the_worker_role(conn, connect_as):
     write(conn, [Event(i, "add", i, "bid", 10_000, 1) for i in range(1, 26)])
-    assert books.snapshot_books(connect_as("tsdb_worker"), 10) == 2
+    assert books.snapshot_books(connect_as("tsdb_worker_scheduler"), 10) == 2
 
 
 def test_views_of_events_and_bars_show_decimals(conn):

@@ -202,4 +202,4 @@ def test_derive_quotes_is_for_workers_and_operators(conn, connect_as):
     write(conn, [Event(1, "add", 1, "bid", 10_000, 5)])
     with pytest.raises(errors.InsufficientPrivilege):
         connect_as("tsdb_quant").execute("select market.derive_quotes(2)")
-    assert books.derive_quotes(connect_as("tsdb_worker"), source(conn)) == 1
+    assert books.derive_quotes(connect_as("tsdb_worker_feeds"), source(conn)) == 1

@@ -90,7 +90,7 @@ def test_settings_of_an_unknown_session_or_no_object_are_refused(conn):
 
 
 def test_worker_reads_sessions_and_only_operators_change_them(connect_as):
-    worker = connect_as("tsdb_worker")
+    worker = connect_as("tsdb_worker_gateway")
     assert worker.execute("select count(*) from oms.fix_sessions").fetchone() == (3,)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         configure(worker, "SIM", status="inactive")

@@ -191,7 +191,7 @@ def test_write_batch_of_a_closed_or_unknown_session_is_refused(ticks):
 
 def test_write_batch_two_writers_of_a_session_queue_up(ticks, connect_as):
     session = replay(ticks)
-    first, second = connect_as("worker", autocommit=False), connect_as("worker")
+    first, second = connect_as("worker_replay", autocommit=False), connect_as("worker_replay")
     market.write_batch(first, session, OPEN - MS, OPEN)
     blocked: list[Any] = []
 
@@ -212,7 +212,7 @@ def test_write_batch_two_writers_of_a_session_queue_up(ticks, connect_as):
 
 
 def test_write_batch_wakes_listeners_once_at_commit(ticks, connect_as):
-    listener = connect_as("worker")
+    listener = connect_as("worker_replay")
     listener.execute("listen market_batches")
     session = replay(ticks)
     with ticks.transaction():
@@ -283,7 +283,7 @@ def test_batch_digest_two_replays_of_the_same_span_agree(ticks):
 
 
 def test_worker_writes_batches_and_only_through_the_function(ticks, connect_as):
-    worker = connect_as("worker")
+    worker = connect_as("worker_replay")
     session = replay(ticks)
     assert market.write_batch(worker, session, OPEN - MS, OPEN) is not None
     with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -170,7 +170,7 @@ def test_news_repeated_id_is_flagged_per_feed_and_kept(conn, ibm):
 
 def test_scores_of_another_model_stand_beside_the_first(conn, ibm, connect_as):
     add(conn, item(0, **score("0.5")), item(1), item(2, **score("0.1", version="2")))
-    worker = connect_as("tsdb_worker")
+    worker = connect_as("tsdb_worker_feeds")
     [one, two] = api.unscored(worker, "m", "2", 10)
     assert api.add_scores(worker, "m", "2", [one, two], [Decimal("-0.5"), Decimal("0.25")]) == 2
     assert api.add_scores(worker, "m", "2", [one], [Decimal(1)]) == 0
@@ -211,8 +211,8 @@ def test_news_unknown_symbols_are_kept_and_found_when_registered(conn, ibm, conn
         ["NEVER", "NEW"],
     )
     new = add_instrument(conn, "NEW")
-    worker = connect_as("tsdb_worker")
-    assert (api.resolve(worker), api.resolve(worker)) == (1, 0)
+    ops = connect_as("tsdb_ops")
+    assert (api.resolve(ops), api.resolve(ops)) == (1, 0)
     assert conn.execute(statement).fetchone() == (
         ["IBM", "NEW", "NEVER"],
         [ibm, new],

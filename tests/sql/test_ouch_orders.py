@@ -473,7 +473,7 @@ def test_port_on_a_new_day_starts_anew_and_never_goes_back(desk: Desk) -> None:
 def test_ouch_functions_are_for_workers_only(
     desk: Desk, connect_as: Callable[..., psycopg.Connection]
 ) -> None:
-    worker = connect_as("tsdb_worker")
+    worker = connect_as("tsdb_worker_gateway")
     assert OuchInbox(worker, PORT, "SIM", DAY).resume().next_sequence == 1
     quant = connect_as("tsdb_quant")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -404,7 +404,7 @@ def test_rules_of_loading_are_those_of_the_feed(conn):
 
 def test_quality_everybody_may_read(conn, connect_as):
     store(conn, [quote(0, 1000300, 1000200)])
-    for role in ("tsdb_quant", "tsdb_readonly", "tsdb_operator", "tsdb_worker"):
+    for role in ("tsdb_quant", "tsdb_readonly", "tsdb_operator", "tsdb_risk"):
         reader = connect_as(role)
         assert measured(reader)["crossed"] == 1
         assert len(rows(reader, "select * from market.quality")) == 1

@@ -15,8 +15,8 @@ from psycopg.types.json import Jsonb
 
 from factories import add_instrument
 
-WRITERS = ["tsdb_worker", "tsdb_operator"]
-READERS = ["tsdb_quant", "tsdb_readonly", "tsdb_venue"]
+WRITERS = ["tsdb_ops", "tsdb_operator"]
+READERS = ["tsdb_quant", "tsdb_readonly", "tsdb_venue", "tsdb_trader_role", "tsdb_risk"]
 
 
 def record(
@@ -174,9 +174,9 @@ def test_symbols_two_instruments_with_one_symbol_at_a_time_are_refused(conn):
 def test_symbols_claimed_by_two_writers_at_once_one_is_refused(conn, connect_as):
     add_instrument(conn, "OLD")
     add_instrument(conn, "NEW")
-    first = connect_as("tsdb_worker", autocommit=False)
+    first = connect_as("tsdb_ops", autocommit=False)
     record(first, "symbols", instrument="OLD", symbol="X", valid_from="2000-01-01")
-    second = connect_as("tsdb_worker")
+    second = connect_as("tsdb_ops")
     states: list[str | None] = []
 
     def claim() -> None:

@@ -167,7 +167,7 @@ def test_retention_is_set_by_operators_and_applied_by_the_scheduler(ticks, conne
         connect_as("worker").execute("select market.set_retention('quotes', '1 day')")
     connect_as("operator").execute("select market.set_retention('quotes', '1 day')")
     [job] = [j for j in JOBS if j.name == "apply_retention"]
-    run_job(role_url("worker"), job)
+    run_job(role_url("worker_scheduler"), job)
     assert ticks.execute("select succeeded, detail from ops.jobs").fetchall() == [
         (True, {"dropped": {}, "waiting": []})
     ]

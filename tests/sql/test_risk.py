@@ -237,7 +237,7 @@ def test_order_path_is_closed_to_roles_that_only_read(conn, session, connect_as,
         submit(connect_as(role), order(session))
 
 
-@pytest.mark.parametrize("role", ["worker", "quant", "readonly", "venue"])
+@pytest.mark.parametrize("role", ["worker", "quant", "readonly", "venue", "trader", "ops"])
 def test_limits_are_set_by_operators_only(connect_as, role):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connect_as(role).execute("select risk.set_limit('order_quantity', '{}', 1, 'r')")

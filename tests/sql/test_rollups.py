@@ -491,14 +491,14 @@ def test_declaration_that_changed_on_the_server_is_built_anew(native):
 
 
 def test_refresh_as_the_scheduler_role_works(ticks, connect_as):
-    done = market.refresh_rollups(connect_as("worker"))
+    done = market.refresh_rollups(connect_as("worker_scheduler"))
     assert done == 0 if is_native(ticks) else done >= 10
     assert differences(ticks) == []
 
 
 def test_refresh_from_the_schedule_is_recorded(ticks, role_url):
     [job] = [j for j in JOBS if j.name == "refresh_rollups"]
-    run_job(role_url("worker"), job)
+    run_job(role_url("worker_scheduler"), job)
     [(name, succeeded, detail)] = ticks.execute(
         "select job, succeeded, detail from ops.jobs"
     ).fetchall()

@@ -171,7 +171,8 @@ def test_on_batch_two_workers_step_a_batch_once(
     session = open_replay(market, NEXT_OPEN, 60)
     market.execute("select signal.bind_pairs(%s)", (session,))
     (batch, *_) = write_batches(market, session, NEXT_OPEN, 3)
-    first, second = connect_as("tsdb_worker", autocommit=False), connect_as("tsdb_worker")
+    first = connect_as("tsdb_worker_signals", autocommit=False)
+    second = connect_as("tsdb_worker_signals")
     first.execute("select signal.on_batch(%s)", (batch,))
     results: list[int] = []
     waiting = threading.Thread(

@@ -78,9 +78,10 @@ def test_log_of_failed_start_becomes_one_line_of_advice(log: str, advice: str) -
 
 def test_role_name_prefix_is_optional() -> None:
     assert role_name(None) == "tsdb_trader"
-    assert role_name("trader") == role_name("tsdb_trader") == "tsdb_trader"
+    assert role_name("tsdb_trader") == "tsdb_trader"
+    assert role_name("trader") == role_name("trader_role") == "tsdb_trader_role"
     assert role_name("quant") == role_name("tsdb_quant") == "tsdb_quant"
-    with pytest.raises(ConfigurationError, match="no role 'quants': choose one of trader, worker"):
+    with pytest.raises(ConfigurationError, match="no role 'quants': choose one of worker_gateway, "):
         role_name("quants")
 
 

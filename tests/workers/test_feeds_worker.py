@@ -35,7 +35,7 @@ def run(role_url: RoleUrl, script: Script) -> Iterator[Callable[..., Worker]]:
     workers: list[Worker] = []
 
     def start(**given: Any) -> Worker:
-        workers.append(Worker(role_url("tsdb_worker"), **({"make": script.make} | given)))
+        workers.append(Worker(role_url("tsdb_worker_feeds"), **({"make": script.make} | given)))
         return workers[-1]
 
     yield start
@@ -207,7 +207,7 @@ def test_feed_database_connection_lost_keeps_every_row(conn, run, script, role_u
     for n in range(2, 12):
         script.put(seconds(n, 1))
         if n % 3 == 0:
-            _end_backends(role_url("tsdb_worker"))
+            _end_backends(role_url("tsdb_worker_feeds"))
     eventually(lambda: stored(conn) == list(range(12)))
     assert script.opened == [{}], "the source was not bothered"
 
@@ -219,7 +219,7 @@ def test_feed_database_away_reading_stops_at_the_bound(conn, run, script, role_u
     script.put(seconds(0, 1))
     eventually(lambda: stored(conn) == [0])
     # Of others' connections a role sees no waits, and within a transaction all is as at its start.
-    watcher = psycopg.connect(role_url("tsdb_worker"), autocommit=True)
+    watcher = psycopg.connect(role_url("tsdb_worker_feeds"), autocommit=True)
     with watcher, psycopg.connect(role_url(None), autocommit=True) as blocker:
         blocker.execute("begin; lock table market.sources in access exclusive mode")
         for n in range(1, 21):
@@ -230,7 +230,7 @@ def test_feed_database_away_reading_stops_at_the_bound(conn, run, script, role_u
         left: set[int] = set()
         for _ in range(3):
             eventually(lambda: one(watcher, waiting) == 1)
-            _end_backends(role_url("tsdb_worker"))
+            _end_backends(role_url("tsdb_worker_feeds"))
             left.add(script.items.qsize())
         assert min(left) >= 20 - 4, left
         blocker.execute("commit")
@@ -507,10 +507,10 @@ def test_feed_administration_refuses(conn, connect_as, statement: str, sqlstate:
     assert error.value.sqlstate == sqlstate
 
 
-def test_feed_administration_is_for_operators_and_workers(conn, connect_as) -> None:
-    for role in ("tsdb_operator", "tsdb_worker"):
+def test_feed_administration_is_for_operations(conn, connect_as) -> None:
+    for role in ("tsdb_operator", "tsdb_ops"):
         assert one(connect_as(role), "select ops.add_feed('s', 'scripted')") == add(conn)
-    for role in ("tsdb_quant", "tsdb_readonly", "tsdb_venue"):
+    for role in ("tsdb_quant", "tsdb_readonly", "tsdb_venue", "tsdb_worker", "tsdb_risk"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connect_as(role).execute("select ops.add_feed('t', 'scripted')")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -401,7 +401,7 @@ def test_feeds_worker_runs_the_stream_under_its_own_role(conn, role_url, origin)
     conn.execute(
         "select ops.open_session('paper', 'live', 'udp', '2022-12-28', null, interval '1 minute')"
     )
-    worker = Worker(role_url("tsdb_worker"))
+    worker = Worker(role_url("tsdb_worker_feeds"))
 
     def all_stored() -> bool:
         # Sent again until the worker listens; what it has it drops.

@@ -220,7 +220,7 @@ def seqs(conn: psycopg.Connection, topic: str, partition: int) -> list[int]:
 
 def test_kafka_feed_broker_vanishes_and_returns(conn, cluster, topic, role_url) -> None:
     add(conn, cluster, topic)
-    worker = Worker(role_url("tsdb_worker"))
+    worker = Worker(role_url("tsdb_worker_feeds"))
     try:
         cluster.produce(topic, [trade(n) for n in range(10)])
         eventually(lambda: seqs(conn, topic, 0) == list(range(10)))
@@ -257,7 +257,7 @@ def test_kafka_feed_killed_loses_and_repeats_nothing(
     conn, cluster, topic, role_url, tmp_path
 ) -> None:
     add(conn, cluster, topic)
-    url = role_url("tsdb_worker")
+    url = role_url("tsdb_worker_feeds")
     total = 0
     for _ in range(3):
         process = Process(url, tmp_path)
@@ -301,7 +301,7 @@ def test_kafka_feed_with_server_and_worker_dying_loses_nothing(
     schema.migrate(owner)
     with psycopg.connect(owner, autocommit=True) as conn:
         add(conn, cluster, topic)
-    url = embedded.database_url("tsdb_worker", config=own_server)
+    url = embedded.database_url("tsdb_worker_feeds", config=own_server)
     process = Process(url, tmp_path)
     total = 0
     try:

@@ -36,7 +36,7 @@ def expires(conn: psycopg.Connection) -> datetime:
 def test_lease_is_renewed_while_its_owner_is_busy(
     conn: psycopg.Connection, role_url: RoleUrl, lease: Lease
 ) -> None:
-    with db.connect(role_url("tsdb_worker"), autocommit=True) as own:
+    with db.connect(role_url("tsdb_worker_signals"), autocommit=True) as own:
         assert lease.acquire(own)
         first = expires(conn)
         with lease.kept(own):
@@ -49,7 +49,10 @@ def test_lease_is_renewed_while_its_owner_is_busy(
 def test_lease_lost_while_its_owner_is_busy_is_an_error_afterwards(
     conn: psycopg.Connection, role_url: RoleUrl, lease: Lease
 ) -> None:
-    with db.connect(role_url("tsdb_worker"), autocommit=True) as own, capture_logs() as lines:
+    with (
+        db.connect(role_url("tsdb_worker_signals"), autocommit=True) as own,
+        capture_logs() as lines,
+    ):
         assert lease.acquire(own)
         conn.execute("update ops.leases set owner = 'thief', epoch = epoch + 1")
         with pytest.raises(LeaseLostError), lease.kept(own):
@@ -59,7 +62,7 @@ def test_lease_lost_while_its_owner_is_busy_is_an_error_afterwards(
 def test_lease_whose_owner_failed_while_busy_is_not_renewed_any_more(
     conn: psycopg.Connection, role_url: RoleUrl, lease: Lease
 ) -> None:
-    with db.connect(role_url("tsdb_worker"), autocommit=True) as own:
+    with db.connect(role_url("tsdb_worker_signals"), autocommit=True) as own:
         assert lease.acquire(own)
         with pytest.raises(ValueError, match="broken"), lease.kept(own):
             raise ValueError("broken")
@@ -69,7 +72,7 @@ def test_lease_whose_owner_failed_while_busy_is_not_renewed_any_more(
 
 
 def test_connection_gives_a_silent_server_no_longer_than_a_lease_lasts(role_url: RoleUrl) -> None:
-    line = Proxy(role_url("tsdb_worker"))
+    line = Proxy(role_url("tsdb_worker_signals"))
     try:
         with db.connect(line.url) as conn:
             own = socket.socket(fileno=os.dup(conn.fileno()))

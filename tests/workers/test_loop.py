@@ -50,7 +50,7 @@ class Running:
 
 @pytest.fixture
 def running(role_url: RoleUrl) -> Iterator[Running]:
-    loops = Running(role_url("tsdb_worker"))
+    loops = Running(role_url("tsdb_worker_signals"))
     yield loops
     loops.end()
 

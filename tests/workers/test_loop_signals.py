@@ -112,7 +112,7 @@ def test_worker_first_signal_ends_cleanly(
     role_url: RoleUrl,
     children: list[subprocess.Popen[bytes]],
 ) -> None:
-    child = _start(children, role_url("tsdb_worker"), "select 1")
+    child = _start(children, role_url("tsdb_worker_signals"), "select 1")
     eventually(_beats(conn))
     child.send_signal(number)
     assert child.wait(30) == 0
@@ -122,7 +122,7 @@ def test_worker_first_signal_ends_cleanly(
 def test_worker_second_signal_ends_at_once(
     conn: psycopg.Connection, role_url: RoleUrl, children: list[subprocess.Popen[bytes]]
 ) -> None:
-    child = _start(children, role_url("tsdb_worker"), "select pg_sleep(600)")
+    child = _start(children, role_url("tsdb_worker_signals"), "select pg_sleep(600)")
     eventually(_beats(conn))
     child.send_signal(signal.SIGTERM)
     child.send_signal(signal.SIGINT)
@@ -136,7 +136,7 @@ def test_worker_on_a_frozen_network_ends_after_the_grace_time(
     role_url: RoleUrl,
     children: list[subprocess.Popen[bytes]],
 ) -> None:
-    url = role_url("tsdb_worker")
+    url = role_url("tsdb_worker_signals")
     target = psycopg.conninfo.conninfo_to_dict(url)
     network = FrozenNetwork(str(target.get("host", "127.0.0.1")), int(target.get("port", 5432)))
     through = psycopg.conninfo.make_conninfo(url, host="127.0.0.1", port=network.port)

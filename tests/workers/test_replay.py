@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -17,7 +18,6 @@ from tsdb_trader.workers.replay import ReplayWorker, parse_speed
 from tsdb_trader.workers.risk import RiskWorker
 from tsdb_trader.workers.signals import SignalsWorker
 
-RoleUrl = Callable[[str | None], str]
 START = datetime(2013, 10, 8, 14, 0, tzinfo=UTC)
 
 
@@ -31,10 +31,19 @@ class Clock:
         return self.time
 
 
+@dataclass(frozen=True)
+class Logins:
+    """One connection per worker, each as that worker's role."""
+
+    replay: psycopg.Connection
+    signals: psycopg.Connection
+    risk: psycopg.Connection
+
+
 @pytest.fixture
-def worker_conn(role_url: RoleUrl) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(role_url("tsdb_worker"), autocommit=True) as connection:
-        yield connection
+def logins(connect_as: Callable[..., psycopg.Connection]) -> Logins:
+    roles = ("tsdb_worker_replay", "tsdb_worker_signals", "tsdb_worker_risk")
+    return Logins(*(connect_as(role) for role in roles))
 
 
 def _feed(conn: psycopg.Connection, *seconds: float) -> None:
@@ -87,143 +96,139 @@ def _status(conn: psycopg.Connection, session_id: uuid.UUID) -> str:
 
 
 def test_replay_lock_step_writes_the_next_batch_when_the_last_is_consumed(
-    conn: psycopg.Connection, worker_conn: psycopg.Connection
+    conn: psycopg.Connection, logins: Logins
 ) -> None:
     _feed(conn, 0.5, 1.0, 1.5)
     _open(conn)
     replay, signals = ReplayWorker(), SignalsWorker()
-    assert replay.step(worker_conn)
-    assert not replay.step(worker_conn)
+    assert replay.step(logins.replay)
+    assert not replay.step(logins.replay)
     assert _batches(conn) == [(1, 0, 1)]
-    assert signals.step(worker_conn)
-    assert not signals.step(worker_conn)
-    assert replay.step(worker_conn)
+    assert signals.step(logins.signals)
+    assert not signals.step(logins.signals)
+    assert replay.step(logins.replay)
     assert _batches(conn) == [(1, 0, 1), (2, 1, 2)]
 
 
 def test_replay_skips_empty_intervals_and_stays_on_the_grid(
-    conn: psycopg.Connection, worker_conn: psycopg.Connection
+    conn: psycopg.Connection, logins: Logins
 ) -> None:
     _feed(conn, 0.5, 10.0, 20.000001, 59.5)
     _open(conn)
-    _run_to_the_end(worker_conn)
+    _run_to_the_end(logins)
     assert _batches(conn) == [(1, 0, 1), (2, 9, 10), (3, 20, 21), (4, 59, 60)]
 
 
 def test_replay_closes_the_session_after_the_window(
-    conn: psycopg.Connection, worker_conn: psycopg.Connection
+    conn: psycopg.Connection, logins: Logins
 ) -> None:
     _feed(conn, 0.5, 5.0, 90.0)
     session_id = _open(conn)
-    _run_to_the_end(worker_conn)
+    _run_to_the_end(logins)
     assert _status(conn, session_id) == "closed"
     assert [no for no, _, _ in _batches(conn)] == [1, 2]
 
 
 def test_replay_restarted_goes_on_after_the_last_batch(
-    conn: psycopg.Connection, worker_conn: psycopg.Connection
+    conn: psycopg.Connection, logins: Logins
 ) -> None:
     _feed(conn, 0.5, 1.5, 2.5)
     _open(conn)
-    ReplayWorker().step(worker_conn)
-    SignalsWorker().step(worker_conn)
-    ReplayWorker().step(worker_conn)
+    ReplayWorker().step(logins.replay)
+    SignalsWorker().step(logins.signals)
+    ReplayWorker().step(logins.replay)
     assert _batches(conn) == [(1, 0, 1), (2, 1, 2)]
 
 
 def test_replay_waits_for_an_order_without_an_answer(
-    conn: psycopg.Connection, worker_conn: psycopg.Connection
+    conn: psycopg.Connection, logins: Logins
 ) -> None:
     _feed(conn, 0.5, 1.5)
     session_id = _open(conn)
     replay = ReplayWorker()
-    replay.step(worker_conn)
-    SignalsWorker().step(worker_conn)
+    replay.step(logins.replay)
+    SignalsWorker().step(logins.signals)
     order = factories.order(session_id, quantity="10", limit_price="100.00")
     ((order_id, status, reasons),) = factories.submit(
         conn, order, as_of=START + timedelta(seconds=1)
     )
     assert status == "pending_new", reasons
-    assert not replay.step(worker_conn)
+    assert not replay.step(logins.replay)
     assert replay.detail()["waiting"] == {str(session_id): "waiting"}
     factories.Venue(conn, order_id).report("new")
-    assert replay.step(worker_conn)
+    assert replay.step(logins.replay)
     assert len(_batches(conn)) == 2
 
 
 def test_replay_end_cancels_what_rests_before_it_closes(
-    conn: psycopg.Connection, worker_conn: psycopg.Connection
+    conn: psycopg.Connection, logins: Logins
 ) -> None:
     _feed(conn, 0.5)
     session_id = _open(conn)
     replay = ReplayWorker()
-    replay.step(worker_conn)
-    SignalsWorker().step(worker_conn)
+    replay.step(logins.replay)
+    SignalsWorker().step(logins.signals)
     order = factories.order(session_id, quantity="10", limit_price="100.00")
     ((order_id, _, _),) = factories.submit(conn, order, as_of=START + timedelta(seconds=1))
     venue = factories.Venue(conn, order_id)
     venue.report("new")
     venue.fill(4, "100.00")
-    replay.step(worker_conn)
+    replay.step(logins.replay)
     row = conn.execute("select status from oms.orders").fetchone()
     assert row == ("pending_cancel",)
     assert _status(conn, session_id) == "open"
     venue.report("cancelled", cum_qty="4")
-    replay.step(worker_conn)
+    replay.step(logins.replay)
     assert _status(conn, session_id) == "closed"
     marks = conn.execute("select as_of, fees from portfolio.pnl_history").fetchall()
     assert [as_of for as_of, _ in marks] == [START + timedelta(seconds=1)]
 
 
-def test_replay_timed_session_follows_the_clock(
-    conn: psycopg.Connection, worker_conn: psycopg.Connection
-) -> None:
+def test_replay_timed_session_follows_the_clock(conn: psycopg.Connection, logins: Logins) -> None:
     _feed(conn, 0.5, 1.5, 9.5)
     _open(conn, speed="10")
     clock = Clock()
     replay = ReplayWorker(clock)  # type: ignore[arg-type]
-    assert not replay.step(worker_conn)
+    assert not replay.step(logins.replay)
     clock.time = 0.25
-    while replay.step(worker_conn):
+    while replay.step(logins.replay):
         pass
     assert _batches(conn) == [(1, 0, 1), (2, 1, 2)]
     clock.time = 1.0
-    while replay.step(worker_conn):
+    while replay.step(logins.replay):
         pass
     assert len(_batches(conn)) == 3
 
 
 def test_replay_does_not_touch_a_session_that_was_closed(
-    conn: psycopg.Connection, worker_conn: psycopg.Connection
+    conn: psycopg.Connection, logins: Logins
 ) -> None:
     _feed(conn, 0.5, 1.5)
     session_id = _open(conn)
     replay = ReplayWorker()
-    replay.step(worker_conn)
-    SignalsWorker().step(worker_conn)
+    replay.step(logins.replay)
+    SignalsWorker().step(logins.signals)
     sessions.close_session(conn, session_id)
-    assert not replay.step(worker_conn)
+    assert not replay.step(logins.replay)
     assert len(_batches(conn)) == 1
 
 
-def test_risk_monitor_marks_a_time_once(
-    conn: psycopg.Connection, worker_conn: psycopg.Connection
-) -> None:
+def test_risk_monitor_marks_a_time_once(conn: psycopg.Connection, logins: Logins) -> None:
     _feed(conn, 0.5)
     session_id = _open(conn)
-    ReplayWorker().step(worker_conn)
+    ReplayWorker().step(logins.replay)
     order = factories.order(session_id, quantity="10", limit_price="100.00")
     ((order_id, _, _),) = factories.submit(conn, order, as_of=START + timedelta(seconds=1))
     factories.Venue(conn, order_id).fill(10, "99.99")
-    RiskWorker().step(worker_conn)
-    RiskWorker().step(worker_conn)
+    RiskWorker().step(logins.risk)
+    RiskWorker().step(logins.risk)
     assert conn.execute("select unrealized_pnl from portfolio.pnl_history").fetchall() == [
         (Decimal("0.1"),)
     ]
 
 
 def test_risk_monitor_alerts_on_a_worker_that_stopped_beating(
-    conn: psycopg.Connection, worker_conn: psycopg.Connection
+    conn: psycopg.Connection, logins: Logins
 ) -> None:
     def alerts() -> list[tuple[str, bool]]:
         return conn.execute(
@@ -233,11 +238,11 @@ def test_risk_monitor_alerts_on_a_worker_that_stopped_beating(
     beat = "select ops.beat('gateway', 'gateway', 1, 'here', 'running', '{}', clock_timestamp())"
     conn.execute(beat)
     conn.execute("update ops.heartbeats set beat_at = beat_at - interval '1 minute'")
-    RiskWorker().step(worker_conn)
-    RiskWorker().step(worker_conn)
+    RiskWorker().step(logins.risk)
+    RiskWorker().step(logins.risk)
     assert alerts() == [("stale_heartbeat", False)]
     conn.execute(beat)
-    RiskWorker().step(worker_conn)
+    RiskWorker().step(logins.risk)
     assert alerts() == [("stale_heartbeat", True)]
 
 
@@ -252,7 +257,7 @@ def test_speed_is_a_multiple_or_max() -> None:
     assert parse_speed("2.5") == 2.5
 
 
-def _run_to_the_end(conn: psycopg.Connection) -> None:
+def _run_to_the_end(logins: Logins) -> None:
     replay, signals = ReplayWorker(), SignalsWorker()
-    while replay.step(conn) or signals.step(conn):
+    while replay.step(logins.replay) or signals.step(logins.signals):
         pass

@@ -273,7 +273,7 @@ def test_websocket_reconnect_shows_what_was_missed(source, stream) -> None:
 
 @pytest.fixture
 def worker(role_url: Callable[[str | None], str]) -> Iterator[Worker]:
-    made = Worker(role_url("tsdb_worker"))
+    made = Worker(role_url("tsdb_worker_feeds"))
     yield made
     made.stop()
 
@@ -318,7 +318,7 @@ def test_websocket_feed_restarted_knows_its_sequence(conn, source, role_url) -> 
     )
     for n in (1, 4):
         source.sends(quote(n))
-        running = Worker(role_url("tsdb_worker"))
+        running = Worker(role_url("tsdb_worker_feeds"))
         eventually(lambda n=n: one(conn, "select max(sequence) from market.sources") == n)
         running.stop()
     assert conn.execute("select first_missing, last_missing from market.gaps").fetchall() == [

@@ -229,7 +229,7 @@ def test_zeromq_feed_is_stored_across_a_restart_of_its_publisher(
     conn.execute(
         "select ops.add_feed('z', 'zeromq', %s)", (psycopg.types.json.Jsonb(configuration),)
     )
-    worker = Worker(role_url("tsdb_worker"))
+    worker = Worker(role_url("tsdb_worker_feeds"))
     try:
         publisher.subscribed()
         numbered(publisher, 1, 2, 4)

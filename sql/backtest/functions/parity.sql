@@ -154,5 +154,4 @@ end
 $$;
 comment on function backtest.parity(uuid) is
     'Every difference between a session as recorded live and as recomputed from its ticks; no rows when there is none.';
-grant execute on function backtest.parity(uuid)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function backtest.parity(uuid) to tsdb_reader;

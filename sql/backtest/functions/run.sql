@@ -71,5 +71,4 @@ end
 $$;
 comment on function backtest.run(text, jsonb, timestamptz, timestamptz, text) is
     'Runs a backtest over a stored session, quotes or bars, keeps it, and returns its summary.';
-grant execute on function backtest.run(text, jsonb, timestamptz, timestamptz, text)
-    to tsdb_quant, tsdb_operator;
+grant execute on function backtest.run(text, jsonb, timestamptz, timestamptz, text) to tsdb_quant;

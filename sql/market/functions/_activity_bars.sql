@@ -76,5 +76,4 @@ begin
 end
 $$;
 grant execute on function market._activity_bars(
-    integer, timestamptz, timestamptz, text, numeric, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    integer, timestamptz, timestamptz, text, numeric, text) to tsdb_reader;

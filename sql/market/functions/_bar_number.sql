@@ -3,5 +3,4 @@
 create or replace aggregate market._bar_number(p_amount numeric, p_threshold numeric) ( -- noqa: PRS
     sfunc = market._step_bar, stype = numeric[], initcond = '{1, 0}'
 );
-grant execute on function market._bar_number(numeric, numeric)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._bar_number(numeric, numeric) to tsdb_reader;

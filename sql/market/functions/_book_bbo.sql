@@ -140,5 +140,4 @@ comment on function market._book_bbo(
     integer, integer, market.book_position, market.book_position, boolean) is
     'The best bid and offer after every event that changed it, in stored integers.';
 grant execute on function market._book_bbo(
-    integer, integer, market.book_position, market.book_position, boolean)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+    integer, integer, market.book_position, market.book_position, boolean) to tsdb_reader, tsdb_venue;

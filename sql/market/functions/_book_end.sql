@@ -9,5 +9,4 @@ as $$
 $$;
 comment on function market._book_end(timestamptz) is
     'The place in the order of book events after all of them up to a time.';
-grant execute on function market._book_end(timestamptz)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._book_end(timestamptz) to tsdb_reader, tsdb_venue;

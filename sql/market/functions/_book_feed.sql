@@ -55,5 +55,4 @@ end
 $$;
 comment on function market._book_feed(integer, timestamptz, text) is
     'The feed that a question about a book means: the one named, or the one with the latest event.';
-grant execute on function market._book_feed(integer, timestamptz, text)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._book_feed(integer, timestamptz, text) to tsdb_reader, tsdb_venue;

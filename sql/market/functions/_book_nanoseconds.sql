@@ -10,5 +10,4 @@ as $$
 $$;
 comment on function market._book_nanoseconds(timestamptz, smallint) is
     'Nanoseconds since 1970-01-01 UTC of a time and its remainder.';
-grant execute on function market._book_nanoseconds(timestamptz, smallint)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._book_nanoseconds(timestamptz, smallint) to tsdb_reader, tsdb_venue;

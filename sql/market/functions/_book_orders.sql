@@ -21,4 +21,4 @@ $$;
 comment on function market._book_orders(integer, integer, market.book_position) is
     'The live orders of a book after an event, in stored integers.';
 grant execute on function market._book_orders(integer, integer, market.book_position)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+    to tsdb_reader, tsdb_venue;

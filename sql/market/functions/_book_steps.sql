@@ -223,5 +223,4 @@ comment on function market._book_steps(
     integer, integer, market.book_position, market.book_position) is
     'The orders live after an event, then what each event up to another one does to each order.';
 grant execute on function market._book_steps(
-    integer, integer, market.book_position, market.book_position)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+    integer, integer, market.book_position, market.book_position) to tsdb_reader, tsdb_venue;

@@ -58,5 +58,4 @@ end
 $$;
 comment on function market._book_top(integer, integer) is
     'The best bid and offer of a book after its last event, in stored integers.';
-grant execute on function market._book_top(integer, integer)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._book_top(integer, integer) to tsdb_reader, tsdb_venue;

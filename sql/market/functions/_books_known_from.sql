@@ -11,5 +11,4 @@ as $$
 $$;
 comment on function market._books_known_from() is
     'Since when books are known; what came before is dropped.';
-grant execute on function market._books_known_from()
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._books_known_from() to tsdb_reader, tsdb_venue;

@@ -86,5 +86,4 @@ as $$
     join instruments i on i.instrument_id = f.instrument_id
     where f.observed > (i.rules->>f.rule)::double precision
 $$;
-grant execute on function market._check_bars(integer, timestamptz, timestamptz)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._check_bars(integer, timestamptz, timestamptz) to tsdb_reader;

@@ -82,5 +82,4 @@ as $$
     left join held h on h.feed_id = f.feed_id
     left join lost l on l.feed_id = f.feed_id
 $$;
-grant execute on function market._cross_feeds(integer, text, text, timestamptz, timestamptz)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._cross_feeds(integer, text, text, timestamptz, timestamptz) to tsdb_reader;

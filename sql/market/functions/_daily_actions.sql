@@ -96,5 +96,4 @@ begin
 end
 $$;
 grant execute on function market._daily_actions(
-    integer, date, date, timestamptz, text, text, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    integer, date, date, timestamptz, text, text, text) to tsdb_reader;

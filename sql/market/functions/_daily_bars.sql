@@ -76,5 +76,4 @@ begin
     end if;
 end
 $$;
-grant execute on function market._daily_bars(integer, date, date, text, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._daily_bars(integer, date, date, text, text) to tsdb_reader;

@@ -16,5 +16,4 @@ begin
 end
 $$;
 -- Called by functions with the rights of their caller.
-grant execute on function market._feed_id(text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._feed_id(text) to tsdb_reader;

@@ -29,5 +29,4 @@ as $$
             and market._quality_day(s.first_ts) = l.day
     ) s
 $$;
-grant execute on function market._feed_losses(integer, date, date)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._feed_losses(integer, date, date) to tsdb_reader;

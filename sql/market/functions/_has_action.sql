@@ -17,5 +17,4 @@ begin atomic
         where s.instrument_id = p_instrument_id and s.ex_date = p_date
             and s.superseded_at = 'infinity');
 end;
-grant execute on function market._has_action(integer, date)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._has_action(integer, date) to tsdb_reader;

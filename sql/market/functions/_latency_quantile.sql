@@ -26,5 +26,4 @@ as $$
     order by r.bucket
     limit 1
 $$;
-grant execute on function market._latency_quantile(jsonb[], double precision)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._latency_quantile(jsonb[], double precision) to tsdb_reader;

@@ -155,5 +155,4 @@ begin
 end
 $$;
 -- Called from views, where the reader's rights count.
-grant execute on function market._measure_quality(integer, integer, date)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._measure_quality(integer, integer, date) to tsdb_reader;

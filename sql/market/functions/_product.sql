@@ -5,5 +5,4 @@ create or replace aggregate market._product(numeric) (
     initcond = 1,
     parallel = safe
 );
-grant execute on function market._product(numeric)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._product(numeric) to tsdb_reader;

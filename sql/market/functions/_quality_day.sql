@@ -8,5 +8,4 @@ as $$
     select (p_ts at time zone 'America/New_York')::date
 $$;
 -- Called from views, where the reader's rights count.
-grant execute on function market._quality_day(timestamptz)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._quality_day(timestamptz) to tsdb_reader;

@@ -7,5 +7,4 @@ as $$
     select pg_catalog.jsonb_object_agg(r.rule, r.threshold)
     from market.read_quality_rules(p_feed, p_symbol) r
 $$;
-grant execute on function market._quality_thresholds(text, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._quality_thresholds(text, text) to tsdb_reader, tsdb_worker_feeds;

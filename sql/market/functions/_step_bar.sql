@@ -15,5 +15,4 @@ begin
     return array[p_state[1], p_state[2] + p_amount];
 end
 $$;
-grant execute on function market._step_bar(numeric[], numeric, numeric)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._step_bar(numeric[], numeric, numeric) to tsdb_reader;

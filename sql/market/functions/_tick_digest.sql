@@ -29,4 +29,4 @@ $$;
 -- Called from functions that run with the caller's rights.
 grant execute on function market._tick_digest(
     integer, timestamptz, smallint, integer, bigint, smallint, bigint, bigint, bigint, bigint,
-    text, text) to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    text, text) to tsdb_reader;

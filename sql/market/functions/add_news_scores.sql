@@ -34,4 +34,4 @@ $$;
 comment on function market.add_news_scores(text, text, integer[], bigint[], numeric[]) is
     'Stores a model''s scores of stored headlines beside those they have; returns how many are new.';
 grant execute on function market.add_news_scores(text, text, integer[], bigint[], numeric[])
-    to tsdb_worker;
+    to tsdb_worker_feeds;

@@ -82,5 +82,4 @@ comment on function
     market.adjusted_daily(integer, date, date, timestamptz, text, text, text) is
     'Daily bars adjusted for splits, spin-offs and dividends as known at a time; p_adjust: all, capital, splits or none.';
 grant execute on function
-    market.adjusted_daily(integer, date, date, timestamptz, text, text, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    market.adjusted_daily(integer, date, date, timestamptz, text, text, text) to tsdb_reader;

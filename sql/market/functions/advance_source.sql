@@ -75,4 +75,4 @@ comment on function market.advance_source(
     'Moves a source''s resume point with the rows stored in the same transaction.';
 grant execute on function market.advance_source(
     integer, bigint, bigint, bigint, bigint, bigint, bigint, boolean, integer[], bigint[],
-    timestamptz[], timestamptz[]) to tsdb_worker;
+    timestamptz[], timestamptz[]) to tsdb_worker_feeds;

@@ -15,6 +15,7 @@ declare
     v_chunk record;
     v_until timestamptz;
 begin
+    perform ops._audit('market.apply_retention', null, jsonb_build_object('as_of', p_as_of));
     for v_rule in select r.* from market.retention r where r.keep is not null order by 1 for update
     loop
         hypertable := v_rule.hypertable;
@@ -57,4 +58,4 @@ end
 $$;
 comment on function market.apply_retention(timestamptz) is
     'Drops chunks that are kept no longer and are in all bars; for the scheduler.';
-grant execute on function market.apply_retention(timestamptz) to tsdb_worker, tsdb_operator;
+grant execute on function market.apply_retention(timestamptz) to tsdb_worker_scheduler, tsdb_ops;

@@ -17,6 +17,8 @@ declare
     v_conditions text[];
     v_changed bigint;
 begin
+    perform ops._audit('market.apply_trade_conditions', p_feed,
+        jsonb_build_object('vocabulary', p_vocabulary, 'from', p_from, 'to', p_to));
     select f.feed_id into v_feed_id from ops.feeds f where f.feed = p_feed;
     if v_feed_id is null then
         raise exception 'unknown feed %', p_feed using errcode = 'TT002';
@@ -43,5 +45,4 @@ end
 $$;
 comment on function market.apply_trade_conditions(text, text, timestamptz, timestamptz) is
     'Applies changed rules of ref.trade_conditions to stored trades of a feed; returns how many changed.';
-grant execute on function market.apply_trade_conditions(text, text, timestamptz, timestamptz)
-    to tsdb_operator;
+grant execute on function market.apply_trade_conditions(text, text, timestamptz, timestamptz) to tsdb_ops;

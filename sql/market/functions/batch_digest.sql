@@ -46,5 +46,4 @@ end
 $$;
 comment on function market.batch_digest(bigint) is
     'Digest of a batch computed anew from its recorded ranges, to compare with market.batches.digest.';
-grant execute on function market.batch_digest(bigint)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.batch_digest(bigint) to tsdb_reader;

@@ -61,5 +61,4 @@ end
 $$;
 comment on function market.batch_ticks(bigint) is
     'The quotes and trades of a batch from its recorded ranges, in the total order of ticks.';
-grant execute on function market.batch_ticks(bigint)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.batch_ticks(bigint) to tsdb_reader, tsdb_venue;

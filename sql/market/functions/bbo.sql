@@ -52,5 +52,4 @@ end
 $$;
 comment on function market.bbo(integer, timestamptz, timestamptz, text) is
     'The best bid and offer of an instrument''s book after every event with p_from <= ts < p_to that changed it, in decimals.';
-grant execute on function market.bbo(integer, timestamptz, timestamptz, text)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.bbo(integer, timestamptz, timestamptz, text) to tsdb_reader, tsdb_venue;

@@ -48,5 +48,4 @@ end
 $$;
 comment on function market.book_at(integer, timestamptz, integer, text) is
     'The order book of an instrument at an instant: price levels in decimals, best first, rebuilt from the last snapshot and the events since; p_feed names one of several feeds.';
-grant execute on function market.book_at(integer, timestamptz, integer, text)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.book_at(integer, timestamptz, integer, text) to tsdb_reader, tsdb_venue;

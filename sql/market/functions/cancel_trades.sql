@@ -30,4 +30,4 @@ end
 $$;
 comment on function market.cancel_trades(integer, text[], bigint[]) is
     'Marks trades of a source, named by instrument and trade_id, as undone.';
-grant execute on function market.cancel_trades(integer, text[], bigint[]) to tsdb_worker;
+grant execute on function market.cancel_trades(integer, text[], bigint[]) to tsdb_worker_feeds;

@@ -68,5 +68,4 @@ end
 $$;
 comment on function market.check_quality(text, timestamptz, timestamptz, boolean) is
     'What goes beyond the thresholds of the quality rules in a feed: rule, instrument, where, observed, threshold.';
-grant execute on function market.check_quality(text, timestamptz, timestamptz, boolean)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.check_quality(text, timestamptz, timestamptz, boolean) to tsdb_reader;

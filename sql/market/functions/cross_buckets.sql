@@ -100,5 +100,4 @@ comment on function market.cross_buckets(
     integer, text, text, timestamptz, timestamptz, interval) is
     'The last quotes of an instrument in two feeds, side by side, at regular times.';
 grant execute on function market.cross_buckets(
-    integer, text, text, timestamptz, timestamptz, interval)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    integer, text, text, timestamptz, timestamptz, interval) to tsdb_reader;

@@ -136,5 +136,4 @@ comment on function market.cross_check(
     integer, text, text, timestamptz, timestamptz, interval, integer) is
     'Compares the quotes of an instrument in two feeds: rows, crossed, missing, distance of the mids, quotes apart, which one leads; beyond marks what exceeds its quality rule.';
 grant execute on function market.cross_check(
-    integer, text, text, timestamptz, timestamptz, interval, integer)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    integer, text, text, timestamptz, timestamptz, interval, integer) to tsdb_reader;

@@ -159,5 +159,4 @@ end
 $$;
 comment on function market.daily_suspects(text, date, date) is
     'What looks wrong in a feed''s daily bars: missing values and days, impossible bars, bad ticks, unadjusted splits and spin-offs, jumps.';
-grant execute on function market.daily_suspects(text, date, date)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.daily_suspects(text, date, date) to tsdb_reader;

@@ -96,4 +96,4 @@ end
 $$;
 comment on function market.derive_quotes(integer, integer) is
     'Writes the changes of best bid and offer that a source''s book events made as quotes (conditions: derived), going on where the last call stopped; returns how many events it took, 0 at the end.';
-grant execute on function market.derive_quotes(integer, integer) to tsdb_worker, tsdb_operator;
+grant execute on function market.derive_quotes(integer, integer) to tsdb_worker_feeds, tsdb_ops;

@@ -16,4 +16,4 @@ end
 $$;
 comment on function market.lock_content(text, text, boolean) is
     'Takes or gives back the lock under which a content is loaded into a feed.';
-grant execute on function market.lock_content(text, text, boolean) to tsdb_worker;
+grant execute on function market.lock_content(text, text, boolean) to tsdb_worker_feeds;

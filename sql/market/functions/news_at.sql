@@ -56,5 +56,4 @@ as $$
 $$;
 comment on function market.news_at(integer, timestamptz, interval, text, text) is
     'Headlines about an instrument known at a time and published within a window before it, with the score of their storing or of a named model.';
-grant execute on function market.news_at(integer, timestamptz, interval, text, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.news_at(integer, timestamptz, interval, text, text) to tsdb_reader;

@@ -32,4 +32,4 @@ end
 $$;
 comment on function market.next_tick_ts(uuid, timestamptz) is
     'Time of the first tick of a session''s feed after p_after, up to its to_ts; null when there is none.';
-grant execute on function market.next_tick_ts(uuid, timestamptz) to tsdb_worker;
+grant execute on function market.next_tick_ts(uuid, timestamptz) to tsdb_worker_replay;

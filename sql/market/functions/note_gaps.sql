@@ -43,4 +43,4 @@ $$;
 comment on function market.note_gaps(integer, bigint[], bigint[], bigint[], bigint[]) is
     'Records runs of missing sequence numbers of a source, and those that came after all.';
 grant execute on function market.note_gaps(integer, bigint[], bigint[], bigint[], bigint[])
-    to tsdb_worker;
+    to tsdb_worker_feeds;

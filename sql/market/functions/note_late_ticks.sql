@@ -13,4 +13,4 @@ as $$
 $$;
 comment on function market.note_late_ticks(uuid, bigint) is
     'Counts ticks that came too late for a live session.';
-grant execute on function market.note_late_ticks(uuid, bigint) to tsdb_worker;
+grant execute on function market.note_late_ticks(uuid, bigint) to tsdb_worker_feeds;

@@ -66,5 +66,4 @@ end
 $$;
 comment on function market.open_parts(integer, text[], text[], jsonb, boolean) is
     'Registers the kinds and instruments that a source of many holds, or finds them again.';
-grant execute on function market.open_parts(integer, text[], text[], jsonb, boolean)
-    to tsdb_worker;
+grant execute on function market.open_parts(integer, text[], text[], jsonb, boolean) to tsdb_worker_feeds;

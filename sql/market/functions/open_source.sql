@@ -73,5 +73,4 @@ comment on function
     market.open_source(text, text, text, text, text, text, text, boolean, jsonb, bigint) is
     'Registers a file or stream (feed, SHA-256, content) or finds it again, with its resume point.';
 grant execute on function
-    market.open_source(text, text, text, text, text, text, text, boolean, jsonb, bigint)
-    to tsdb_worker;
+    market.open_source(text, text, text, text, text, text, text, boolean, jsonb, bigint) to tsdb_worker_feeds;

@@ -42,5 +42,4 @@ end
 $$;
 comment on function market.orders_at(integer, timestamptz, text) is
     'The live orders of a book at an instant, each with its place in the queue of its level and the time it got it.';
-grant execute on function market.orders_at(integer, timestamptz, text)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.orders_at(integer, timestamptz, text) to tsdb_reader, tsdb_venue;

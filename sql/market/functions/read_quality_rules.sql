@@ -16,5 +16,4 @@ as $$
 $$;
 comment on function market.read_quality_rules(text, text) is
     'The thresholds of the quality rules in force for a feed and symbol.';
-grant execute on function market.read_quality_rules(text, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.read_quality_rules(text, text) to tsdb_reader, tsdb_worker_feeds;

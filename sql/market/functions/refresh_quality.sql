@@ -55,4 +55,4 @@ $$;
 comment on function market.refresh_quality(integer, text, date, date) is
     'Measures the days whose ticks changed, or those of a feed; returns how many instrument days.';
 grant execute on function market.refresh_quality(integer, text, date, date)
-    to tsdb_worker, tsdb_operator;
+    to tsdb_worker_scheduler, tsdb_ops;

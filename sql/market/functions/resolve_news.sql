@@ -28,4 +28,4 @@ as $$
 $$;
 comment on function market.resolve_news() is
     'Finds the instruments of symbols registered after their headlines were stored; returns how many headlines.';
-grant execute on function market.resolve_news() to tsdb_worker, tsdb_operator;
+grant execute on function market.resolve_news() to tsdb_ops;

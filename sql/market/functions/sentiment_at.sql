@@ -32,5 +32,4 @@ as $$
 $$;
 comment on function market.sentiment_at(integer, timestamptz, interval, text, text) is
     'Stories about an instrument known at a time: count, mean score, last score.';
-grant execute on function market.sentiment_at(integer, timestamptz, interval, text, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.sentiment_at(integer, timestamptz, interval, text, text) to tsdb_reader;

@@ -30,5 +30,4 @@ as $$
 $$;
 comment on function market.series_at(text, timestamptz, integer, text) is
     'A numeric series as known at a time: each event time with its last publication by then; revision counts those before it.';
-grant execute on function market.series_at(text, timestamptz, integer, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.series_at(text, timestamptz, integer, text) to tsdb_reader;

@@ -14,6 +14,8 @@ declare
     v_stage text;
     v_threshold_id bigint;
 begin
+    perform ops._audit('market.set_quality_rule', p_rule,
+        jsonb_build_object('threshold', p_threshold, 'scope', p_scope), p_reason);
     select r.stage into v_stage from market.quality_rules r where r.rule = p_rule;
     if v_stage is null then
         raise exception 'unknown rule %: use one of %', coalesce(p_rule, 'null'),
@@ -68,5 +70,4 @@ end
 $$;
 comment on function market.set_quality_rule(text, double precision, text, jsonb) is
     'Sets (or, with null, withdraws) a quality rule''s threshold for a scope: {}, or feed, symbol or both. History: market.quality_thresholds.';
-grant execute on function market.set_quality_rule(text, double precision, text, jsonb)
-    to tsdb_operator;
+grant execute on function market.set_quality_rule(text, double precision, text, jsonb) to tsdb_ops;

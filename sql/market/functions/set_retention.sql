@@ -19,6 +19,8 @@ declare
     v_tables text[];
     v_table text;
 begin
+    perform ops._audit('market.set_retention', p_name,
+        jsonb_build_object('keep', p_keep, 'compress_after', p_compress_after));
     select array_agg(t.name order by t.name) into v_tables
     from market._retained_tables(p_name) t (name);
     if v_tables is null then
@@ -51,4 +53,4 @@ end
 $$;
 comment on function market.set_retention(text, interval, interval) is
     'Says how long rows of a table are kept and when they are compressed; null: for ever, never.';
-grant execute on function market.set_retention(text, interval, interval) to tsdb_operator;
+grant execute on function market.set_retention(text, interval, interval) to tsdb_ops;

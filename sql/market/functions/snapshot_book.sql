@@ -47,5 +47,4 @@ end
 $$;
 comment on function market.snapshot_book(integer, integer, integer) is
     'Makes the next snapshot of a book (instrument, feed) if it has so many events since the last; returns whether it did.';
-grant execute on function market.snapshot_book(integer, integer, integer)
-    to tsdb_worker, tsdb_operator;
+grant execute on function market.snapshot_book(integer, integer, integer) to tsdb_worker_scheduler, tsdb_ops;

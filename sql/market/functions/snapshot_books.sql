@@ -39,4 +39,4 @@ end
 $$;
 comment on procedure market.snapshot_books(integer, integer) is
     'Makes the book snapshots that are due, one per p_every events; outside of transactions.';
-grant execute on procedure market.snapshot_books(integer, integer) to tsdb_worker, tsdb_operator;
+grant execute on procedure market.snapshot_books(integer, integer) to tsdb_worker_scheduler, tsdb_ops;

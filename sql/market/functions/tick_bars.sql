@@ -23,5 +23,4 @@ as $$
 $$;
 comment on function market.tick_bars(integer, timestamptz, timestamptz, integer, text) is
     'Bars of trades that close every p_ticks trades.';
-grant execute on function market.tick_bars(integer, timestamptz, timestamptz, integer, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market.tick_bars(integer, timestamptz, timestamptz, integer, text) to tsdb_reader;

@@ -24,4 +24,4 @@ $$;
 comment on function market.volume_bars(integer, timestamptz, timestamptz, double precision, text) is
     'Bars of trades that close when p_volume units were traded.';
 grant execute on function market.volume_bars(integer, timestamptz, timestamptz, double precision, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    to tsdb_reader;

@@ -66,4 +66,4 @@ end
 $$;
 comment on function market.watch_quality(timestamptz) is
     'Raises and resolves alerts of kind data_quality about days measured since the last call; returns the number of findings.';
-grant execute on function market.watch_quality(timestamptz) to tsdb_worker;
+grant execute on function market.watch_quality(timestamptz) to tsdb_worker_scheduler;

@@ -131,4 +131,4 @@ end
 $$;
 comment on function market.write_batch(uuid, timestamptz, timestamptz) is
     'Hands a session its feed''s ticks with p_from_ts < ts <= p_as_of as one batch; its id, or null without ticks.';
-grant execute on function market.write_batch(uuid, timestamptz, timestamptz) to tsdb_worker;
+grant execute on function market.write_batch(uuid, timestamptz, timestamptz) to tsdb_worker_replay;

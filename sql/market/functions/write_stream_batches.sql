@@ -62,4 +62,4 @@ $$;
 comment on function market.write_stream_batches(integer, timestamptz, boolean, integer) is
     'Hands the open live and paper sessions of a feed its ticks up to a watermark; returns how many batches.';
 grant execute on function market.write_stream_batches(integer, timestamptz, boolean, integer)
-    to tsdb_worker;
+    to tsdb_worker_feeds;

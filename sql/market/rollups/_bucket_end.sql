@@ -10,5 +10,4 @@ as $$
     select (p_bucket at time zone p_timezone + p_width) at time zone p_timezone
 $$;
 -- Called from views, where the reader's rights count.
-grant execute on function market._bucket_end(timestamptz, interval, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._bucket_end(timestamptz, interval, text) to tsdb_reader;

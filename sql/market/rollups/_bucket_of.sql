@@ -8,5 +8,4 @@ as $$
     select case when p_timezone = 'UTC' then public.time_bucket(p_width, p_ts)
            else public.time_bucket(p_width, p_ts, p_timezone) end
 $$;
-grant execute on function market._bucket_of(interval, timestamptz, text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._bucket_of(interval, timestamptz, text) to tsdb_reader;

@@ -8,5 +8,4 @@ as $$
     from market.rollup_invalidations i where i.rollup = p_rollup
 $$;
 -- Called from views, where the reader's rights count.
-grant execute on function market._noted(text)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._noted(text) to tsdb_reader;

@@ -24,5 +24,4 @@ begin
 end
 $$;
 -- Called from views, where the reader's rights count.
-grant execute on function market._weigh_spreads(timestamptz[], timestamptz[], bigint[])
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function market._weigh_spreads(timestamptz[], timestamptz[], bigint[]) to tsdb_reader;

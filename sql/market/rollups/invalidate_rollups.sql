@@ -30,5 +30,4 @@ as $$
 $$;
 comment on function market.invalidate_rollups(regclass, timestamptz, timestamptz) is
     'Notes that ticks of a base table between two times changed, so that rollups follow.';
-grant execute on function market.invalidate_rollups(regclass, timestamptz, timestamptz)
-    to tsdb_worker;
+grant execute on function market.invalidate_rollups(regclass, timestamptz, timestamptz) to tsdb_worker_feeds;

@@ -26,4 +26,4 @@ end
 $$;
 comment on procedure market.refresh_native_rollups(timestamptz) is
     'Refreshes rollups that TimescaleDB keeps itself, now and not at its next policy run; for their owner, outside of transactions.';
-grant execute on procedure market.refresh_native_rollups(timestamptz) to tsdb_worker;
+grant execute on procedure market.refresh_native_rollups(timestamptz) to tsdb_worker_scheduler;

@@ -68,4 +68,4 @@ end
 $$;
 comment on function market.refresh_rollups(timestamptz) is
     'Materialises the noted buckets of rollups before a time; returns the number of spans computed anew.';
-grant execute on function market.refresh_rollups(timestamptz) to tsdb_worker;
+grant execute on function market.refresh_rollups(timestamptz) to tsdb_worker_scheduler;

@@ -52,5 +52,4 @@ left join lateral (
     ) s
 ) e on true;
 -- Called by functions with the rights of their caller.
-grant select on market._quality_by_instrument
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on market._quality_by_instrument to tsdb_reader;

@@ -18,4 +18,4 @@ join ref.instruments i on i.instrument_id = b.instrument_id
 cross join lateral market._book_top(b.instrument_id, b.feed_id) t;
 comment on view market.bbo is
     'The current best bid and offer of every book (instrument and feed), in decimals; name the instrument, each book is rebuilt when it is read.';
-grant select on market.bbo to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on market.bbo to tsdb_reader, tsdb_venue;

@@ -15,5 +15,4 @@ comment on column market.book_events.flags is
     '1: part of a snapshot; 2: hidden from the book''s display; 4: the source''s own end of an event with more than one row; 8: tells of a fill that another event takes off the book.';
 comment on column market.book_events.placed_ns is
     'When the order of a snapshot row got its place in the queue, in nanoseconds since 1970-01-01 UTC.';
-grant select on market.book_events
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on market.book_events to tsdb_reader, tsdb_venue;

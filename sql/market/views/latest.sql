@@ -11,4 +11,4 @@ from market.latest_quotes l
 join ref.instruments i on i.instrument_id = l.instrument_id;
 comment on view market.latest is
     'The last usable quote of each instrument a session has seen, in decimals.';
-grant select on market.latest to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on market.latest to tsdb_reader, tsdb_venue;

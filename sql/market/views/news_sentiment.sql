@@ -10,4 +10,4 @@ from market.news_scores s
 join market.news n on n.source_id = s.source_id and n.seq = s.seq;
 comment on view market.news_sentiment is
     'Every score of every headline: that of its storing (at_load), which strategies see unless they name a model, and later ones.';
-grant select on market.news_sentiment to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on market.news_sentiment to tsdb_reader;

@@ -44,4 +44,4 @@ comment on view market.quality is
 comment on column market.quality.missing is 'Sequence numbers of gaps that nothing has filled.';
 comment on column market.quality.quarantined is
     'Rows of files count on the day that the file begins, those of streams on the day they came.';
-grant select on market.quality to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on market.quality to tsdb_reader;

@@ -18,4 +18,4 @@ comment on column market.quality_by_instrument.latency_p50_s is
     'From the source''s time to ours, within 1%; null where ours is not known.';
 comment on column market.quality_by_instrument.outside is
     'Trades outside of the last usable quote by more than rule outside_relative.';
-grant select on market.quality_by_instrument to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on market.quality_by_instrument to tsdb_reader;

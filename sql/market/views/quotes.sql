@@ -13,4 +13,4 @@ comment on view market.quotes is
     'Quotes in decimals; the total order is (ts, ns, feed_id, source_id, seq).';
 comment on column market.quotes.flags is
     '1: the row set the bid; 2: it set the ask; 4: marked suspicious by the source.';
-grant select on market.quotes to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on market.quotes to tsdb_reader, tsdb_venue;

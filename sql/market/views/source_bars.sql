@@ -13,5 +13,4 @@ comment on view market.source_bars is
     'Bars as their vendor made them, in decimals; ts is the start of the bar. Our own are market.bars_*.';
 comment on column market.source_bars.side is
     'trade, bid or ask: what the bar is of. Volume of a quote bar is its last size.';
-grant select on market.source_bars
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on market.source_bars to tsdb_reader, tsdb_venue;

@@ -9,4 +9,4 @@ join ref.instruments i on i.instrument_id = t.instrument_id;
 comment on view market.trades is
     'Trades in decimals; the total order is (ts, ns, feed_id, source_id, seq), quotes before trades.';
 comment on column market.trades.flags is '4: marked suspicious by the source.';
-grant select on market.trades to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on market.trades to tsdb_reader, tsdb_venue;

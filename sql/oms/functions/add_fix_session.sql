@@ -12,6 +12,8 @@ declare
     v_row oms.fix_sessions;
     v_venue_id integer;
 begin
+    perform ops._audit('oms.add_fix_session', p_fix_session,
+        jsonb_build_object('venue', p_venue, 'settings', p_settings));
     select venue_id into v_venue_id from ref.venues where venue = p_venue;
     if not found then
         raise exception 'venue "%" does not exist', p_venue using errcode = 'TT002';
@@ -41,4 +43,4 @@ end
 $$;
 comment on function oms.add_fix_session(text, text, jsonb) is
     'Registers a FIX session with a venue, which a gateway opens at once; p_settings: columns of oms.fix_sessions. Errors: TT001 unusable name or setting, TT002 unknown venue, TT006 exists with other settings.';
-grant execute on function oms.add_fix_session(text, text, jsonb) to tsdb_operator;
+grant execute on function oms.add_fix_session(text, text, jsonb) to tsdb_ops;

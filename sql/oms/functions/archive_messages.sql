@@ -19,4 +19,4 @@ as $$
     select count(*)::integer from archived
 $$;
 comment on function oms.archive_messages(jsonb) is 'Archives FIX messages; returns how many.';
-grant execute on function oms.archive_messages(jsonb) to tsdb_worker;
+grant execute on function oms.archive_messages(jsonb) to tsdb_worker_gateway;

@@ -56,4 +56,4 @@ end
 $$;
 comment on function oms.assign_user_ref(text, text) is
     'The UserRefNum under which an order or cancel goes out on an OUCH port.';
-grant execute on function oms.assign_user_ref(text, text) to tsdb_worker;
+grant execute on function oms.assign_user_ref(text, text) to tsdb_worker_gateway;

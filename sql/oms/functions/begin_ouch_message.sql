@@ -31,4 +31,4 @@ end
 $$;
 comment on function oms.begin_ouch_message(text, text, bigint) is
     'Takes a sequenced OUCH message once, and moves the resume point behind it.';
-grant execute on function oms.begin_ouch_message(text, text, bigint) to tsdb_worker;
+grant execute on function oms.begin_ouch_message(text, text, bigint) to tsdb_worker_gateway;

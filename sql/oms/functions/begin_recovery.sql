@@ -39,4 +39,4 @@ end
 $$;
 comment on function oms.begin_recovery(text) is
     'Marks orders in doubt as unknown and lists what the venue is to be asked about.';
-grant execute on function oms.begin_recovery(text) to tsdb_worker;
+grant execute on function oms.begin_recovery(text) to tsdb_worker_gateway;

@@ -15,6 +15,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
+    perform ops._audit('oms.cancel_all', p_scope::text,
+        jsonb_build_object('request_id', p_request_id, 'as_of', p_as_of));
     perform oms._require_read_committed();
     perform risk._check_scope(p_scope - array['side', 'trader']);
     if not oms._claim_request(p_request_id, 'cancel_all', p_scope::text) then
@@ -33,4 +35,4 @@ end
 $$;
 comment on function oms.cancel_all(jsonb, uuid, timestamptz) is
     'Cancels every live or held order of a scope; {} is everything. Scope keys: session_id, account, strategy, symbol, venue, sector, side, trader. Idempotent by request id, if one is given. Errors: TT001 unusable scope or no request id, TT003 isolation level, TT006 request id reused.';
-grant execute on function oms.cancel_all(jsonb, uuid, timestamptz) to tsdb_worker, tsdb_operator;
+grant execute on function oms.cancel_all(jsonb, uuid, timestamptz) to tsdb_trader_role, tsdb_risk;

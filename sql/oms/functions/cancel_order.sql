@@ -16,6 +16,8 @@ declare
     v_order constant oms.orders := oms._lock_order(p_order_id);
     v_reasons text[] := '{}';
 begin
+    perform ops._audit('oms.cancel_order', p_order_id::text,
+        jsonb_build_object('request_id', p_request_id, 'as_of', p_as_of));
     if oms._claim_request(p_request_id, 'cancel', p_order_id::text) then
         v_reasons := oms._cancel(v_order, p_request_id, p_as_of);
     end if;
@@ -25,4 +27,4 @@ end
 $$;
 comment on function oms.cancel_order(bigint, uuid, timestamptz) is
     'Requests the cancellation of an order; idempotent by request id, if one is given. reasons says why nothing was asked of the venue. Errors: TT001 no request id, TT002 unknown order, TT003 isolation level, TT006 request id reused.';
-grant execute on function oms.cancel_order(bigint, uuid, timestamptz) to tsdb_worker, tsdb_operator;
+grant execute on function oms.cancel_order(bigint, uuid, timestamptz) to tsdb_trader_role;

@@ -11,6 +11,7 @@ declare
     v_row oms.fix_sessions;
     v_key text;
 begin
+    perform ops._audit('oms.configure_fix_session', p_fix_session, jsonb_build_object('changes', p_changes));
     if jsonb_typeof(p_changes) is distinct from 'object' then
         raise exception 'the settings of FIX session % are no JSON object', p_fix_session using errcode = 'TT001';
     end if;
@@ -49,4 +50,4 @@ end
 $$;
 comment on function oms.configure_fix_session(text, jsonb) is
     'Changes settings of a FIX session, for which its gateway starts anew. Errors: TT001 unusable setting, TT002 unknown session.';
-grant execute on function oms.configure_fix_session(text, jsonb) to tsdb_operator;
+grant execute on function oms.configure_fix_session(text, jsonb) to tsdb_ops;

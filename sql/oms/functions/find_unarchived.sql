@@ -18,4 +18,4 @@ as $$
 $$;
 comment on function oms.find_unarchived(text, text, jsonb) is
     'Numbers of those FIX messages, given with their sending times, that the archive lacks.';
-grant execute on function oms.find_unarchived(text, text, jsonb) to tsdb_worker;
+grant execute on function oms.find_unarchived(text, text, jsonb) to tsdb_worker_gateway;

@@ -29,4 +29,4 @@ end
 $$;
 comment on function oms.open_ouch_port(text, text, date) is
     'Registers an OUCH port for a trading day, or finds it again with its resume point.';
-grant execute on function oms.open_ouch_port(text, text, date) to tsdb_worker;
+grant execute on function oms.open_ouch_port(text, text, date) to tsdb_worker_gateway;

@@ -49,4 +49,4 @@ end
 $$;
 comment on function oms.pending_actions(text, integer) is
     'The outbox of a venue: cancels first, then the rest, each oldest first.';
-grant execute on function oms.pending_actions(text, integer) to tsdb_worker;
+grant execute on function oms.pending_actions(text, integer) to tsdb_worker_gateway;

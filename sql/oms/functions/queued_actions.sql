@@ -13,4 +13,4 @@ as $$
 $$;
 comment on function oms.queued_actions(text) is
     'How many actions wait to be sent to a venue, and for how many seconds the oldest has waited.';
-grant execute on function oms.queued_actions(text) to tsdb_worker;
+grant execute on function oms.queued_actions(text) to tsdb_worker_gateway;

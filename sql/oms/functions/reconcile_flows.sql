@@ -62,4 +62,4 @@ end
 $$;
 comment on function oms.reconcile_flows(text, interval, interval) is
     'Compares what positions changed by on a day with a venue''s complete list of its trades; records and resolves breaks; returns the number of differences.';
-grant execute on function oms.reconcile_flows(text, interval, interval) to tsdb_worker, tsdb_operator;
+grant execute on function oms.reconcile_flows(text, interval, interval) to tsdb_worker_scheduler, tsdb_ops;

@@ -59,4 +59,5 @@ end
 $$;
 comment on function oms.reconcile_orders(text, text, timestamptz, jsonb) is
     'Compares our working orders at a venue with its complete list of them; records and resolves breaks; returns the number of differences.';
-grant execute on function oms.reconcile_orders(text, text, timestamptz, jsonb) to tsdb_worker, tsdb_operator;
+grant execute on function oms.reconcile_orders(text, text, timestamptz, jsonb)
+    to tsdb_worker_gateway, tsdb_ops;

@@ -53,4 +53,4 @@ end
 $$;
 comment on function oms.reconcile_positions(uuid, text, jsonb) is
     'Compares the positions of a session with a statement of them; records and resolves breaks; returns the number of differences.';
-grant execute on function oms.reconcile_positions(uuid, text, jsonb) to tsdb_worker, tsdb_operator;
+grant execute on function oms.reconcile_positions(uuid, text, jsonb) to tsdb_ops;

@@ -77,4 +77,4 @@ end
 $$;
 comment on function oms.reconcile_trades(text, interval, interval) is
     'Compares our executions at a venue with those that others have told; records and resolves breaks; returns the number of differences.';
-grant execute on function oms.reconcile_trades(text, interval, interval) to tsdb_worker, tsdb_operator;
+grant execute on function oms.reconcile_trades(text, interval, interval) to tsdb_worker_scheduler, tsdb_ops;

@@ -61,4 +61,4 @@ end
 $$;
 comment on function oms.record_report(text, jsonb, jsonb) is
     'Archives and applies one execution report or cancel reject, idempotently. Errors: TT001 unusable report, TT002 unknown venue, TT003 isolation level.';
-grant execute on function oms.record_report(text, jsonb, jsonb) to tsdb_worker;
+grant execute on function oms.record_report(text, jsonb, jsonb) to tsdb_worker_gateway;

@@ -35,4 +35,4 @@ begin
 end
 $$;
 comment on function oms.record_sent(jsonb) is 'Archives sent messages and marks their actions; returns how many.';
-grant execute on function oms.record_sent(jsonb) to tsdb_worker;
+grant execute on function oms.record_sent(jsonb) to tsdb_worker_gateway;

@@ -23,6 +23,9 @@ declare
     v_count integer;
     v_other record;
 begin
+    perform ops._audit('oms.record_venue_trades', p_venue,
+        jsonb_build_object('source', p_source, 'trades', jsonb_array_length(p_trades),
+            'trade_date', p_trade_date, 'complete', p_complete));
     if p_complete and p_trade_date is null then
         raise exception 'a complete list needs its trade date' using errcode = 'TT001';
     end if;
@@ -73,4 +76,5 @@ end
 $$;
 comment on function oms.record_venue_trades(text, text, jsonb, date, boolean) is
     'Takes executions as a venue (trade_capture), its drop copy or a clearing file has them; returns how many were new. Errors: TT001 unusable trade, TT002 unknown venue.';
-grant execute on function oms.record_venue_trades(text, text, jsonb, date, boolean) to tsdb_worker, tsdb_operator;
+grant execute on function oms.record_venue_trades(text, text, jsonb, date, boolean)
+    to tsdb_worker_gateway, tsdb_ops;

@@ -56,4 +56,4 @@ end
 $$;
 comment on function oms.refuse_action(bigint, text) is
     'Takes back an action that can or shall not be sent; returns the order''s status. Errors: TT002 unknown action, TT003 isolation level.';
-grant execute on function oms.refuse_action(bigint, text) to tsdb_worker;
+grant execute on function oms.refuse_action(bigint, text) to tsdb_worker_gateway;

@@ -17,6 +17,8 @@ declare
     v_verdict risk.verdict;
     v_reasons text[] := '{}';
 begin
+    perform ops._audit('oms.replace_order', p_order_id::text,
+        jsonb_build_object('changes', p_changes, 'request_id', p_request_id, 'as_of', p_as_of));
     if p_as_of is null then
         raise exception 'a replace needs p_as_of, the session time' using errcode = 'TT001';
     end if;
@@ -50,4 +52,4 @@ end
 $$;
 comment on function oms.replace_order(bigint, jsonb, uuid, timestamptz) is
     'Requests new terms for a working order, after every pre-trade control; idempotent by request id. Keys of p_changes: quantity (the new total), limit_price, stop_price, peg_offset, display_quantity, expire_at. reasons says why nothing was asked of the venue. Errors: TT001 unusable change, TT002 unknown order, TT003 isolation level, TT006 request id reused.';
-grant execute on function oms.replace_order(bigint, jsonb, uuid, timestamptz) to tsdb_worker, tsdb_operator;
+grant execute on function oms.replace_order(bigint, jsonb, uuid, timestamptz) to tsdb_trader_role;

@@ -19,6 +19,7 @@ declare
     v_break oms.breaks;
     v_detail jsonb := '{}';
 begin
+    perform ops._audit('oms.resolve_break', p_break_id::text, jsonb_build_object('action', p_action), p_reason);
     perform oms._require_read_committed();
     if coalesce(btrim(p_reason), '') = '' then
         raise exception 'a break is resolved with a reason' using errcode = 'TT001';
@@ -45,4 +46,4 @@ end
 $$;
 comment on function oms.resolve_break(bigint, text, text) is
     'Resolves a reconciliation break by an operator''s word: keep_ours, or take_theirs, which books or settles what they say; with an audit row. Errors: TT001 no reason or an action its kind does not have, TT002 unknown break, TT003 isolation level, TT004 resolved already.';
-grant execute on function oms.resolve_break(bigint, text, text) to tsdb_operator;
+grant execute on function oms.resolve_break(bigint, text, text) to tsdb_ops;

@@ -45,4 +45,4 @@ end
 $$;
 comment on function oms.resolve_status(text, jsonb, jsonb) is
     'Applies the answer to an order status request: settles an order in doubt, or records a break.';
-grant execute on function oms.resolve_status(text, jsonb, jsonb) to tsdb_worker;
+grant execute on function oms.resolve_status(text, jsonb, jsonb) to tsdb_worker_gateway;

@@ -23,4 +23,4 @@ begin
 end
 $$;
 comment on function oms.save_ouch_order(text, jsonb) is 'Writes how an order of an OUCH port stands.';
-grant execute on function oms.save_ouch_order(text, jsonb) to tsdb_worker;
+grant execute on function oms.save_ouch_order(text, jsonb) to tsdb_worker_gateway;

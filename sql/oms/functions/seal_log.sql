@@ -49,4 +49,4 @@ end
 $$;
 comment on function oms.seal_log() is
     'Seals what has moved in the order log since the last seal; returns the seal, to be kept outside the database, or no row.';
-grant execute on function oms.seal_log() to tsdb_worker, tsdb_operator;
+grant execute on function oms.seal_log() to tsdb_worker_scheduler, tsdb_ops;

@@ -12,6 +12,7 @@ as $$
 declare
     v_order constant oms.orders := oms._lock_order(p_order_id);
 begin
+    perform ops._audit('oms.settle_order', p_order_id::text, jsonb_build_object('status', p_status), p_reason);
     if coalesce(btrim(p_reason), '') = '' or p_status is null or p_status not in ('cancelled', 'rejected', 'expired') then
         raise exception 'an order is settled as cancelled, rejected or expired, with a reason' using errcode = 'TT001';
     end if;
@@ -24,4 +25,4 @@ end
 $$;
 comment on function oms.settle_order(bigint, text, text) is
     'Ends an order whose venue will never answer for it, by an operator''s word: cancelled, rejected or expired. Errors: TT001 no reason or another status, TT002 unknown order, TT003 isolation level, TT004 it is over.';
-grant execute on function oms.settle_order(bigint, text, text) to tsdb_operator;
+grant execute on function oms.settle_order(bigint, text, text) to tsdb_ops;

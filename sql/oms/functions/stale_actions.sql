@@ -15,4 +15,4 @@ as $$
 $$;
 comment on function oms.stale_actions(text, interval) is
     'New orders and replaces that have waited to be sent for longer than an age.';
-grant execute on function oms.stale_actions(text, interval) to tsdb_worker;
+grant execute on function oms.stale_actions(text, interval) to tsdb_worker_gateway;

@@ -22,6 +22,8 @@ declare
     v_depend boolean := false;
     v_action_id bigint;
 begin
+    perform ops._audit('oms.submit_basket', p_request_id::text,
+        jsonb_build_object('orders', p_orders, 'as_of', p_as_of));
     perform oms._require_read_committed();
     if jsonb_typeof(p_orders) is distinct from 'array' or jsonb_array_length(p_orders) = 0 then
         raise exception 'a basket is an array of at least one order' using errcode = 'TT001';
@@ -119,4 +121,4 @@ end
 $$;
 comment on function oms.submit_basket(jsonb, uuid, timestamptz) is
     'Submits several orders, all or none; idempotent by request id. Order keys: see oms.submit_order; legs may depend on each other by contingent_on and oco. Errors: TT001 unusable order, TT002 unknown name, TT003 isolation level, TT006 request id reused.';
-grant execute on function oms.submit_basket(jsonb, uuid, timestamptz) to tsdb_worker, tsdb_operator;
+grant execute on function oms.submit_basket(jsonb, uuid, timestamptz) to tsdb_trader_role;

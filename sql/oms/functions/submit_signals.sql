@@ -101,4 +101,4 @@ end
 $$;
 comment on function oms.submit_signals(bigint) is
     'Submits the orders that bring each signalled pair of a batch to its target.';
-grant execute on function oms.submit_signals(bigint) to tsdb_worker;
+grant execute on function oms.submit_signals(bigint) to tsdb_worker_signals;

@@ -19,4 +19,4 @@ as $$
 $$;
 comment on function oms.trade_dates(text, timestamptz) is
     'The trade dates on which a venue may have traded for us since a time.';
-grant execute on function oms.trade_dates(text, timestamptz) to tsdb_worker;
+grant execute on function oms.trade_dates(text, timestamptz) to tsdb_worker_gateway;

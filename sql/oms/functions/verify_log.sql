@@ -79,4 +79,4 @@ as $$
 $$;
 comment on function oms.verify_log(jsonb) is
     'Checks the order log against itself, the orders and the seals: one row per changed, missing or cut-off event; none means it is whole. p_seals: the seals that were kept outside, objects with seal_no and digest.';
-grant execute on function oms.verify_log(jsonb) to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function oms.verify_log(jsonb) to tsdb_reader, tsdb_worker_scheduler;

@@ -18,4 +18,4 @@ as $$
 $$;
 comment on function oms.working_orders(text) is
     'The orders that a venue may be working, with what it takes to cancel each.';
-grant execute on function oms.working_orders(text) to tsdb_worker;
+grant execute on function oms.working_orders(text) to tsdb_worker_gateway;

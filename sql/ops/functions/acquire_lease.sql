@@ -18,4 +18,4 @@ as $$
 $$;
 comment on function ops.acquire_lease(text, text, interval) is
     'Takes a free or expired lease and returns its epoch; null while another owner holds it.';
-grant execute on function ops.acquire_lease(text, text, interval) to tsdb_worker, tsdb_venue;
+grant execute on function ops.acquire_lease(text, text, interval) to tsdb_worker_any, tsdb_venue;

@@ -17,6 +17,8 @@ as $$
 declare
     v_feed ops.feeds;
 begin
+    perform ops._audit('ops.add_feed', p_feed,
+        jsonb_build_object('format', p_format, 'configuration', p_configuration));
     if p_feed !~ '^[A-Za-z0-9_.-]{1,48}$' is not false then
         raise exception 'feed "%" cannot be a name: use up to 48 letters, digits, _, . and -', p_feed
             using errcode = 'TT001';
@@ -43,4 +45,4 @@ end
 $$;
 comment on function ops.add_feed(text, text, jsonb) is
     'Registers a stream of market data, which a feeds worker starts at once; returns its feed_id.';
-grant execute on function ops.add_feed(text, text, jsonb) to tsdb_worker, tsdb_operator;
+grant execute on function ops.add_feed(text, text, jsonb) to tsdb_ops;

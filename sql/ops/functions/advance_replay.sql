@@ -63,4 +63,4 @@ end
 $$;
 comment on function ops.advance_replay(uuid, timestamptz) is
     'Writes the next due batch of a replay session; returns batch, waiting, early, end or closed.';
-grant execute on function ops.advance_replay(uuid, timestamptz) to tsdb_worker;
+grant execute on function ops.advance_replay(uuid, timestamptz) to tsdb_worker_replay;

@@ -21,4 +21,4 @@ $$;
 comment on function ops.beat(text, text, integer, text, text, jsonb, timestamptz) is
     'One heartbeat of a worker; status such as running, waiting, stopped.';
 grant execute on function ops.beat(text, text, integer, text, text, jsonb, timestamptz)
-    to tsdb_worker, tsdb_venue;
+    to tsdb_worker_any, tsdb_venue;

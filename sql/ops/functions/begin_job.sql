@@ -8,4 +8,4 @@ as $$
     insert into ops.jobs (job) values (p_job) returning job_run_id
 $$;
 comment on function ops.begin_job(text) is 'Records the start of a scheduled job and returns its run id.';
-grant execute on function ops.begin_job(text) to tsdb_worker;
+grant execute on function ops.begin_job(text) to tsdb_worker_scheduler;

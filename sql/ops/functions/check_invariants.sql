@@ -192,5 +192,4 @@ end
 $$;
 comment on function ops.check_invariants(uuid) is
     'Checks on one session what the platform promises: one row per promise, passed or not, with its figures.';
-grant execute on function ops.check_invariants(uuid)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function ops.check_invariants(uuid) to tsdb_reader;

@@ -67,4 +67,4 @@ as $$
 $$;
 comment on function ops.check_orphans() is
     'Rows whose parent is missing, one row per kind that has any; no row means all is well.';
-grant execute on function ops.check_orphans() to tsdb_worker, tsdb_operator, tsdb_readonly;
+grant execute on function ops.check_orphans() to tsdb_reader, tsdb_worker_scheduler;

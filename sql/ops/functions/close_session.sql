@@ -7,6 +7,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform ops._audit('ops.close_session', p_session_id::text, jsonb_build_object('status', p_status));
     update ops.sessions set status = p_status, closed_at = clock_timestamp()
     where session_id = p_session_id and status = 'open';
     if not found and not exists (select from ops.sessions where session_id = p_session_id) then
@@ -16,4 +17,4 @@ begin
 end
 $$;
 comment on function ops.close_session(uuid, text) is 'Closes a session as closed or failed.';
-grant execute on function ops.close_session(uuid, text) to tsdb_worker, tsdb_operator;
+grant execute on function ops.close_session(uuid, text) to tsdb_ops;

@@ -7,6 +7,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform ops._audit('ops.configure_feed', p_feed, jsonb_build_object('configuration', p_configuration));
     if jsonb_typeof(p_configuration) is distinct from 'object' then
         raise exception 'the configuration of feed % is no JSON object', p_feed
             using errcode = 'TT001';
@@ -20,4 +21,4 @@ end
 $$;
 comment on function ops.configure_feed(text, jsonb) is
     'Gives a stream another configuration, which takes effect at once.';
-grant execute on function ops.configure_feed(text, jsonb) to tsdb_worker, tsdb_operator;
+grant execute on function ops.configure_feed(text, jsonb) to tsdb_ops;

@@ -34,4 +34,4 @@ end
 $$;
 comment on function ops.consume_batch(uuid) is
     'Consumes the next batch of a session with its signals and orders; null when none waits.';
-grant execute on function ops.consume_batch(uuid) to tsdb_worker;
+grant execute on function ops.consume_batch(uuid) to tsdb_worker_signals;

@@ -19,4 +19,4 @@ begin
 end
 $$;
 comment on function ops.end_job(bigint, boolean, jsonb) is 'Records the end of a scheduled job.';
-grant execute on function ops.end_job(bigint, boolean, jsonb) to tsdb_worker;
+grant execute on function ops.end_job(bigint, boolean, jsonb) to tsdb_worker_scheduler;

@@ -15,6 +15,7 @@ declare
     v_order_id bigint;
     v_cancelled integer := 0;
 begin
+    perform ops._audit('ops.finish_session', p_session_id::text, '{}');
     select s.status into v_status from ops.sessions s where s.session_id = p_session_id;
     if not found then
         raise exception 'session % does not exist', p_session_id using errcode = 'TT002';
@@ -50,4 +51,4 @@ end
 $$;
 comment on function ops.finish_session(uuid) is
     'Cancels what rests, writes the last marks and closes a session; returns waiting, cancelling or closed.';
-grant execute on function ops.finish_session(uuid) to tsdb_worker, tsdb_operator;
+grant execute on function ops.finish_session(uuid) to tsdb_worker_replay, tsdb_ops;

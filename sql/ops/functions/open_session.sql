@@ -22,6 +22,9 @@ declare
     v_number constant text := '^(\d+\.?\d*|\.\d+)(e[+-]?\d{1,2})?$';
     v_bad text;
 begin
+    perform ops._audit('ops.open_session', p_name,
+        jsonb_build_object('kind', p_kind, 'feed', p_feed, 'from', p_from, 'to', p_to,
+            'batch_interval', p_batch_interval, 'parameters', p_parameters));
     select k.key into v_bad
     from jsonb_each_text(p_parameters) k
     where case k.key
@@ -55,4 +58,4 @@ $$;
 comment on function ops.open_session(text, text, text, timestamptz, timestamptz, interval, jsonb) is
     'Opens a session of kind live, paper, replay or backtest; a replay covers p_from < ts <= p_to of the feed in batches of p_batch_interval.';
 grant execute on function ops.open_session(text, text, text, timestamptz, timestamptz, interval, jsonb)
-    to tsdb_worker, tsdb_operator;
+    to tsdb_ops;

@@ -18,4 +18,4 @@ as $$
 $$;
 comment on function ops.raise_alert(text, text, text, jsonb) is
     'Raises an alert of severity info, warning or critical; null when the same one is open already.';
-grant execute on function ops.raise_alert(text, text, text, jsonb) to tsdb_worker, tsdb_operator;
+grant execute on function ops.raise_alert(text, text, text, jsonb) to tsdb_worker_any, tsdb_ops;

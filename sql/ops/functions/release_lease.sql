@@ -9,4 +9,4 @@ as $$
     where lease = p_lease and owner = p_owner and epoch = p_epoch and expires_at > clock_timestamp()
 $$;
 comment on function ops.release_lease(text, text, bigint) is 'Lets a lease expire now.';
-grant execute on function ops.release_lease(text, text, bigint) to tsdb_worker, tsdb_venue;
+grant execute on function ops.release_lease(text, text, bigint) to tsdb_worker_any, tsdb_venue;

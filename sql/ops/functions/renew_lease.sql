@@ -14,4 +14,4 @@ as $$
 $$;
 comment on function ops.renew_lease(text, text, bigint, interval) is
     'Extends a lease; false when it expired or has another owner.';
-grant execute on function ops.renew_lease(text, text, bigint, interval) to tsdb_worker, tsdb_venue;
+grant execute on function ops.renew_lease(text, text, bigint, interval) to tsdb_worker_any, tsdb_venue;

@@ -14,4 +14,4 @@ as $$
 $$;
 comment on function ops.resolve_feed_alerts(text) is
     'Resolves the alerts feed_failed and feed_offline of a stream that runs again.';
-grant execute on function ops.resolve_feed_alerts(text) to tsdb_worker;
+grant execute on function ops.resolve_feed_alerts(text) to tsdb_worker_feeds;

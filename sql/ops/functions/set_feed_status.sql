@@ -7,6 +7,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform ops._audit('ops.set_feed_status', p_feed, jsonb_build_object('status', p_status));
     if p_status in ('active', 'inactive') is not true then
         raise exception 'a feed cannot be "%": use active or inactive', p_status
             using errcode = 'TT001';
@@ -20,4 +21,4 @@ end
 $$;
 comment on function ops.set_feed_status(text, text) is
     'Starts (active) or stops (inactive) a stream of market data.';
-grant execute on function ops.set_feed_status(text, text) to tsdb_worker, tsdb_operator;
+grant execute on function ops.set_feed_status(text, text) to tsdb_ops;

@@ -39,4 +39,4 @@ as $$
 $$;
 comment on function ops.watch_orders(interval) is
     'Raises and resolves alerts of kinds order_stuck and break, resolves the gateway''s that are over; returns how many are due.';
-grant execute on function ops.watch_orders(interval) to tsdb_worker;
+grant execute on function ops.watch_orders(interval) to tsdb_worker_risk;

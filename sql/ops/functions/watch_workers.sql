@@ -23,4 +23,4 @@ as $$
 $$;
 comment on function ops.watch_workers(interval) is
     'Raises and resolves alerts of kind stale_heartbeat; returns the number of stale workers.';
-grant execute on function ops.watch_workers(interval) to tsdb_worker;
+grant execute on function ops.watch_workers(interval) to tsdb_worker_risk;

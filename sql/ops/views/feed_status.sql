@@ -45,4 +45,4 @@ left join lateral (
     where o.feed_id = f.feed_id) l on true;
 comment on view ops.feed_status is
     'Every feed: rows stored, quarantined, duplicate and missing, open gaps, last tick, and what the worker of a stream says.';
-grant select on ops.feed_status to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on ops.feed_status to tsdb_reader;

@@ -26,4 +26,4 @@ as $$
 $$;
 comment on function portfolio.mark_session(uuid, timestamptz) is
     'Records the marked P&L and exposure of a session at a session time; returns the rows written.';
-grant execute on function portfolio.mark_session(uuid, timestamptz) to tsdb_worker;
+grant execute on function portfolio.mark_session(uuid, timestamptz) to tsdb_worker_risk;

@@ -73,5 +73,4 @@ end
 $$;
 comment on function portfolio.replay(jsonb, text) is
     'Books fills from nothing by average cost, fifo or lifo: a row per fill with position, average_price, and cumulative realized (before fees) and fees. Fills: side, quantity, price, fee. Errors: TT001.';
-grant execute on function portfolio.replay(jsonb, text)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function portfolio.replay(jsonb, text) to tsdb_reader;

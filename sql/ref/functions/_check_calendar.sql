@@ -27,5 +27,4 @@ begin
     end if;
 end
 $$;
-grant execute on function ref._check_calendar(text, timestamptz)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref._check_calendar(text, timestamptz) to tsdb_reader, tsdb_venue;

@@ -16,5 +16,4 @@ begin atomic
              and not exists (
                  select from ref.symbols s where s.instrument_id = i.instrument_id)));
 end;
-grant execute on function ref._find_instrument(text, date, timestamptz)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref._find_instrument(text, date, timestamptz) to tsdb_reader, tsdb_venue;

@@ -9,5 +9,4 @@ parallel safe
 begin atomic
     select p_known_at <= p_at and (p_superseded_at > p_at or p_superseded_at = 'infinity');
 end;
-grant execute on function ref._known(timestamptz, timestamptz, timestamptz)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref._known(timestamptz, timestamptz, timestamptz) to tsdb_reader, tsdb_venue;

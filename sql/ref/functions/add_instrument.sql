@@ -20,6 +20,9 @@ as $$
 declare
     v_found ref.instruments;
 begin
+    perform ops._audit('ref.add_instrument', p_symbol,
+        jsonb_build_object('kind', p_kind, 'currency', p_currency,
+            'tick_size', p_tick_size, 'lot_size', p_lot_size));
     insert into ref.instruments
         (symbol, name, kind, currency, sector, tick_size, lot_size, price_scale, size_scale)
     values (p_symbol, p_name, p_kind, p_currency, p_sector, p_tick_size, p_lot_size,
@@ -44,5 +47,4 @@ comment on function
     ref.add_instrument(text, text, text, text, text, numeric, numeric, integer, integer) is
     'Registers an instrument and returns its id; the same definition again returns the same id, another raises TT006.';
 grant execute on function
-    ref.add_instrument(text, text, text, text, text, numeric, numeric, integer, integer)
-    to tsdb_worker, tsdb_operator;
+    ref.add_instrument(text, text, text, text, text, numeric, numeric, integer, integer) to tsdb_ops;

@@ -40,5 +40,4 @@ end
 $$;
 comment on function ref.change_symbol(text, text, date, timestamptz) is
     'Gives an instrument a new symbol from a day on; it keeps its instrument_id.';
-grant execute on function ref.change_symbol(text, text, date, timestamptz)
-    to tsdb_worker, tsdb_operator;
+grant execute on function ref.change_symbol(text, text, date, timestamptz) to tsdb_ops;

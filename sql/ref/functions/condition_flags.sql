@@ -54,4 +54,4 @@ end
 $$;
 comment on function ref.condition_flags(text, text[]) is
     'What trades with these condition texts do not count for: 16 open and close, 32 high and low, 64 volume.';
-grant execute on function ref.condition_flags(text, text[]) to tsdb_worker, tsdb_operator, tsdb_quant;
+grant execute on function ref.condition_flags(text, text[]) to tsdb_worker_feeds, tsdb_ops;

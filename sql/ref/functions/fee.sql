@@ -53,5 +53,4 @@ end
 $$;
 comment on function ref.fee(text, text, text, numeric, numeric, date, timestamptz) is
     'What an execution costs at a venue on a day, as known at a time; below zero it is a rebate.';
-grant execute on function ref.fee(text, text, text, numeric, numeric, date, timestamptz)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref.fee(text, text, text, numeric, numeric, date, timestamptz) to tsdb_reader;

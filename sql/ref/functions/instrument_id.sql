@@ -42,5 +42,4 @@ end
 $$;
 comment on function ref.instrument_id(text, date, timestamptz) is
     'The instrument_id of a symbol: of who has it at present, or who had it on a day, as known at a time; raises TT002 for nobody.';
-grant execute on function ref.instrument_id(text, date, timestamptz)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref.instrument_id(text, date, timestamptz) to tsdb_reader, tsdb_venue;

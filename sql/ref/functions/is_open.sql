@@ -16,5 +16,4 @@ end
 $$;
 comment on function ref.is_open(text, timestamptz) is
     'Whether an exchange is in a regular session at a time; its lunch break is none.';
-grant execute on function ref.is_open(text, timestamptz)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref.is_open(text, timestamptz) to tsdb_reader, tsdb_venue;

@@ -26,6 +26,8 @@ as $$
 declare
     v_known ref.calendars;
 begin
+    perform ops._audit('ref.load_calendar', p_exchange,
+        jsonb_build_object('library', p_library, 'from', p_from, 'to', p_to));
     if p_from > p_to or exists (
         select from unnest(p_dates) d (date) where d.date not between p_from and p_to)
     then
@@ -91,5 +93,4 @@ comment on function ref.load_calendar(
     'Writes an exchange''s sessions of a range of dates; what differs from before supersedes it.';
 grant execute on function ref.load_calendar(
     text, text, text, date, date, date[], timestamptz[], timestamptz[], timestamptz[],
-    timestamptz[], boolean[])
-    to tsdb_worker, tsdb_operator;
+    timestamptz[], boolean[]) to tsdb_ops;

@@ -18,5 +18,4 @@ end
 $$;
 comment on function ref.next_open(text, timestamptz) is
     'When an exchange opens next after a time.';
-grant execute on function ref.next_open(text, timestamptz)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref.next_open(text, timestamptz) to tsdb_reader, tsdb_venue;

@@ -31,6 +31,7 @@ declare
     v_known_at timestamptz := coalesce(p_known_at, clock_timestamp());
     v_no_facts text[] := '{known_at,superseded_at,recorded_at,source,withdrawn}';
 begin
+    perform ops._audit('ref.record', p_kind, jsonb_build_object('fact', p_fact, 'known_at', p_known_at));
     select k.* into v_kind from ref.fact_kinds k where k.kind = p_kind;
     if v_kind.kind is null then
         raise exception 'no facts called %: there are %', coalesce(p_kind, 'null'),
@@ -89,4 +90,4 @@ end
 $$;
 comment on function ref.record(text, jsonb, timestamptz) is
     'Records a fact (a split, a dividend, a symbol ...) or corrects it; the former version stays readable as of its time.';
-grant execute on function ref.record(text, jsonb, timestamptz) to tsdb_worker, tsdb_operator;
+grant execute on function ref.record(text, jsonb, timestamptz) to tsdb_ops;

@@ -19,5 +19,4 @@ begin atomic
 end;
 comment on function ref.symbol(integer, date, timestamptz) is
     'The symbol an instrument had on a day, as known at a time; the present one where nothing is recorded.';
-grant execute on function ref.symbol(integer, date, timestamptz)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref.symbol(integer, date, timestamptz) to tsdb_reader, tsdb_venue;

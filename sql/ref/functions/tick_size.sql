@@ -36,5 +36,4 @@ end
 $$;
 comment on function ref.tick_size(integer, numeric, date, timestamptz) is
     'The tick size of an instrument at a price on a day, as known at a time.';
-grant execute on function ref.tick_size(integer, numeric, date, timestamptz)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref.tick_size(integer, numeric, date, timestamptz) to tsdb_reader, tsdb_venue;

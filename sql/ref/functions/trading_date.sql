@@ -15,5 +15,4 @@ end
 $$;
 comment on function ref.trading_date(text, timestamptz) is
     'The date of the session that is on at a time, or else of the next one.';
-grant execute on function ref.trading_date(text, timestamptz)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref.trading_date(text, timestamptz) to tsdb_reader, tsdb_venue;

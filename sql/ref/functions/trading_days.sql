@@ -22,5 +22,4 @@ end
 $$;
 comment on function ref.trading_days(text, date, date) is
     'The trading dates of an exchange in a range of dates, both ends included.';
-grant execute on function ref.trading_days(text, date, date)
-    to tsdb_worker, tsdb_venue, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref.trading_days(text, date, date) to tsdb_reader, tsdb_venue;

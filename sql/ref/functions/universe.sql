@@ -23,5 +23,4 @@ end
 $$;
 comment on function ref.universe(text, date, timestamptz) is
     'The members of an index on a day, as known at a time (now by default): no survivorship bias.';
-grant execute on function ref.universe(text, date, timestamptz)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function ref.universe(text, date, timestamptz) to tsdb_reader;

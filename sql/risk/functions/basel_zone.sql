@@ -15,5 +15,4 @@ end
 $$;
 comment on function risk.basel_zone(integer) is
     'The Basel traffic light of 250 days of a VaR at 99%: green, yellow or red. Errors: TT001.';
-grant execute on function risk.basel_zone(integer)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function risk.basel_zone(integer) to tsdb_reader;

@@ -14,5 +14,4 @@ as $$
 $$;
 comment on function risk.check_order(jsonb, timestamptz) is
     'Dry run of every pre-trade control on an order, one row each; the codes are in risk.controls.';
-grant execute on function risk.check_order(jsonb, timestamptz)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function risk.check_order(jsonb, timestamptz) to tsdb_reader, tsdb_worker_any;

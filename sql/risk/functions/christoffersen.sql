@@ -40,5 +40,4 @@ end
 $$;
 comment on function risk.christoffersen(boolean[], double precision) is
     'Christoffersen''s tests of a VaR: independence and conditional_coverage; p_hits oldest first, p_probability that of an exception. Errors: TT001.';
-grant execute on function risk.christoffersen(boolean[], double precision)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function risk.christoffersen(boolean[], double precision) to tsdb_reader;

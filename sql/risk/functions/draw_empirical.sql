@@ -25,5 +25,4 @@ end
 $$;
 comment on function risk.draw_empirical(double precision[], integer, bigint) is
     'Draws of whole days from history, a row per path; the same seed gives the same draws. Errors: TT001.';
-grant execute on function risk.draw_empirical(double precision[], integer, bigint)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function risk.draw_empirical(double precision[], integer, bigint) to tsdb_reader;

@@ -32,5 +32,4 @@ end
 $$;
 comment on function risk.draw_normal(double precision[], integer, bigint) is
     'Draws of jointly normal returns of mean zero, a row per path; the same seed gives the same draws. Errors: TT001.';
-grant execute on function risk.draw_normal(double precision[], integer, bigint)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function risk.draw_normal(double precision[], integer, bigint) to tsdb_reader;

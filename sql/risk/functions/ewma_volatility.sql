@@ -33,4 +33,4 @@ $$;
 comment on function risk.ewma_volatility(double precision[], double precision, double precision) is
     'Volatility after the last return, exponentially weighted; returns oldest first, p_initial a volatility. Errors: TT001.';
 grant execute on function risk.ewma_volatility(double precision[], double precision, double precision)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+    to tsdb_reader;

@@ -22,5 +22,4 @@ end
 $$;
 comment on function risk.expected_shortfall(double precision[], double precision) is
     'Expected shortfall of a sample of P&L, losses positive, exact with a fractional tail. Errors: TT001.';
-grant execute on function risk.expected_shortfall(double precision[], double precision)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function risk.expected_shortfall(double precision[], double precision) to tsdb_reader;

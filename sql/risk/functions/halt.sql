@@ -11,4 +11,4 @@ begin
 end
 $$;
 comment on function risk.halt(jsonb, text) is 'Halts trading in a scope until risk.resume; checked in every order''s transaction.';
-grant execute on function risk.halt(jsonb, text) to tsdb_operator, tsdb_worker;
+grant execute on function risk.halt(jsonb, text) to tsdb_risk, tsdb_worker_risk;

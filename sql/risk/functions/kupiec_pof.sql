@@ -26,5 +26,4 @@ end
 $$;
 comment on function risk.kupiec_pof(integer, integer, double precision) is
     'Kupiec''s proportion-of-failures test of a VaR; p_probability is that of an exception. Errors: TT001.';
-grant execute on function risk.kupiec_pof(integer, integer, double precision)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function risk.kupiec_pof(integer, integer, double precision) to tsdb_reader;

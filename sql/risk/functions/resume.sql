@@ -11,4 +11,4 @@ begin
 end
 $$;
 comment on function risk.resume(jsonb, text) is 'Lifts the halt of a scope; other halts that cover an order still stop it.';
-grant execute on function risk.resume(jsonb, text) to tsdb_operator;
+grant execute on function risk.resume(jsonb, text) to tsdb_risk;

@@ -23,6 +23,8 @@ declare
     v_now timestamptz;
     v_limit_id bigint;
 begin
+    perform ops._audit('risk.set_limit', p_scope::text,
+        jsonb_build_object('control', p_control, 'value', p_value), p_reason);
     perform risk._check_scope(p_scope);
     perform risk._require_reason(p_reason, 'a limit');
     perform risk._check_range(p_valid_from, p_valid_to);
@@ -71,4 +73,4 @@ end
 $$;
 comment on function risk.set_limit(text, jsonb, numeric, text, timestamptz, timestamptz, interval) is
     'Sets (or, with null, withdraws) the limit of a control for a scope, {} or any of session_id, account, strategy, symbol, venue, sector, over a range of session time. Units: risk.controls. Errors: TT001, TT002, TT003.';
-grant execute on function risk.set_limit(text, jsonb, numeric, text, timestamptz, timestamptz, interval) to tsdb_operator;
+grant execute on function risk.set_limit(text, jsonb, numeric, text, timestamptz, timestamptz, interval) to tsdb_risk;

@@ -32,4 +32,4 @@ $$;
 comment on function risk.var_components(double precision[], double precision[], double precision) is
     'Marginal, component and incremental VaR of each position; components add up to risk.var_parametric. Errors: TT001.';
 grant execute on function risk.var_components(double precision[], double precision[], double precision)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+    to tsdb_reader;

@@ -40,5 +40,4 @@ end
 $$;
 comment on function risk.var_historical(double precision[], double precision, text) is
     'Value at risk of a sample of P&L, losses positive: -numpy.quantile(p_pnl, 1 - p_confidence, p_method). p_method: linear or lower. Errors: TT001.';
-grant execute on function risk.var_historical(double precision[], double precision, text)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function risk.var_historical(double precision[], double precision, text) to tsdb_reader;

@@ -39,4 +39,4 @@ $$;
 comment on function risk.var_monte_carlo(double precision[], double precision[], double precision, integer, bigint) is
     'Value at risk of up to 50 positions by simulation of normal returns; the same seed gives the same answer. Errors: TT001.';
 grant execute on function risk.var_monte_carlo(double precision[], double precision[], double precision, integer, bigint)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+    to tsdb_reader;

@@ -19,4 +19,4 @@ $$;
 comment on function risk.var_parametric(double precision[], double precision[], double precision) is
     'Value at risk of positions in account currency under normal returns of mean zero. Errors: TT001.';
 grant execute on function risk.var_parametric(double precision[], double precision[], double precision)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+    to tsdb_reader;

@@ -20,6 +20,8 @@ declare
     v_wrong record;
     v_count integer;
 begin
+    perform ops._audit('signal.bind_pairs', p_session_id::text,
+        jsonb_build_object('account', p_account, 'pair_ids', p_pair_ids));
     -- Serialised with signal.on_batch: the set is fixed before the first step.
     perform pg_advisory_xact_lock(hashtextextended('signal.on_batch ' || p_session_id, 0));
     select * into v_session from ops.sessions s where s.session_id = p_session_id;
@@ -76,4 +78,4 @@ end
 $$;
 comment on function signal.bind_pairs(uuid, text, bigint[]) is
     'Pins the pairs a session trades, those valid at its start unless named; returns how many.';
-grant execute on function signal.bind_pairs(uuid, text, bigint[]) to tsdb_worker, tsdb_operator;
+grant execute on function signal.bind_pairs(uuid, text, bigint[]) to tsdb_ops;

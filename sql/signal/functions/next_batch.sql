@@ -17,4 +17,4 @@ end
 $$;
 comment on function signal.next_batch(uuid) is
     'The batch a session''s strategies must be stepped on next, null when none waits.';
-grant execute on function signal.next_batch(uuid) to tsdb_worker, tsdb_operator;
+grant execute on function signal.next_batch(uuid) to tsdb_reader;

@@ -96,4 +96,4 @@ end
 $$;
 comment on function signal.on_batch(bigint) is
     'Steps every pair of the session that had a quote in the batch; returns the number of signals. Idempotent.';
-grant execute on function signal.on_batch(bigint) to tsdb_worker;
+grant execute on function signal.on_batch(bigint) to tsdb_worker_signals;

@@ -63,5 +63,4 @@ as $$
 $$;
 comment on function signal.read_mids(text, text[], timestamptz, timestamptz, interval) is
     'Mids on a time grid in regular hours, the last usable quote of each grid interval.';
-grant execute on function signal.read_mids(text, text[], timestamptz, timestamptz, interval)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function signal.read_mids(text, text[], timestamptz, timestamptz, interval) to tsdb_reader;

@@ -51,5 +51,4 @@ end
 $$;
 comment on function signal.read_parameters(signal.pairs_parameters, jsonb) is
     'Applies changes in JSON to parameters of the pairs strategy and checks every one; TT001 names the wrong one.';
-grant execute on function signal.read_parameters(signal.pairs_parameters, jsonb)
-    to tsdb_worker, tsdb_quant, tsdb_operator;
+grant execute on function signal.read_parameters(signal.pairs_parameters, jsonb) to tsdb_reader;

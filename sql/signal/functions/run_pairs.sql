@@ -6,5 +6,4 @@ create or replace aggregate signal.run_pairs(signal.pairs_input, signal.pairs_pa
 );
 comment on aggregate signal.run_pairs(signal.pairs_input, signal.pairs_parameters) is
     'signal.step_pairs folded over inputs in order; over (order by …) it gives the state after each.';
-grant execute on function signal.run_pairs(signal.pairs_input, signal.pairs_parameters)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant execute on function signal.run_pairs(signal.pairs_input, signal.pairs_parameters) to tsdb_reader;

@@ -31,6 +31,8 @@ declare
     v_valid_to timestamptz;
     v_pair_id bigint;
 begin
+    perform ops._audit('signal.save_pair', p_symbol_a || ' ' || p_symbol_b,
+        jsonb_build_object('strategy', p_strategy, 'feed', p_feed, 'parameters', p_parameters));
     if v_a = v_b then
         raise exception 'a pair needs two symbols, not % twice', p_symbol_a using errcode = 'TT001';
     elsif (p_calibrated_from < p_calibrated_to) is not true then
@@ -87,5 +89,4 @@ comment on function signal.save_pair(
     text, text, text, jsonb, jsonb, timestamptz, timestamptz, jsonb, text, text) is
     'Saves a calibrated pair, valid from the end of its calibration; supersedes the earlier calibration of the same pair.';
 grant execute on function signal.save_pair(
-    text, text, text, jsonb, jsonb, timestamptz, timestamptz, jsonb, text, text)
-    to tsdb_worker, tsdb_operator;
+    text, text, text, jsonb, jsonb, timestamptz, timestamptz, jsonb, text, text) to tsdb_ops;

@@ -131,5 +131,4 @@ comment on function signal.step_pairs(
     signal.pairs_state, signal.pairs_input, signal.pairs_parameters) is
     'One step of the pairs strategy, immutable; a state with an event is a signal. The start is a null state.';
 grant execute on function signal.step_pairs(
-    signal.pairs_state, signal.pairs_input, signal.pairs_parameters)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    signal.pairs_state, signal.pairs_input, signal.pairs_parameters) to tsdb_reader;

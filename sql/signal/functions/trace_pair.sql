@@ -24,5 +24,4 @@ comment on function signal.trace_pair(
     timestamptz[], double precision[], double precision[], signal.pairs_parameters) is
     'Every state of the pairs strategy over arrays of times and mids.';
 grant execute on function signal.trace_pair(
-    timestamptz[], double precision[], double precision[], signal.pairs_parameters)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    timestamptz[], double precision[], double precision[], signal.pairs_parameters) to tsdb_reader;

@@ -11,6 +11,7 @@ declare
     v_unknown text;
     v_row venue._settings;
 begin
+    perform ops._audit('venue.configure', p_venue, jsonb_build_object('settings', p_settings));
     perform venue._check_venue(p_venue);
     if jsonb_typeof(p_settings) is distinct from 'object' then
         raise exception 'the settings of venue % are no JSON object', p_venue using errcode = 'TT001';
@@ -48,4 +49,4 @@ end
 $$;
 comment on function venue.configure(text, jsonb) is
     'Changes settings of a simulated venue, which its process reads when it starts.';
-grant execute on function venue.configure(text, jsonb) to tsdb_operator;
+grant execute on function venue.configure(text, jsonb) to tsdb_ops;

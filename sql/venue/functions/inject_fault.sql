@@ -25,6 +25,8 @@ as $$
 declare
     v_fault_no bigint;
 begin
+    perform ops._audit('venue.inject_fault', p_venue,
+        jsonb_build_object('kind', p_kind, 'parameters', p_parameters));
     perform venue._check_venue(p_venue);
     if p_kind in ('delay_ack', 'drop', 'duplicate', 'reorder', 'bust', 'cancel', 'gap', 'lost_state',
         'logout', 'silence') is not true
@@ -41,4 +43,4 @@ end
 $$;
 comment on function venue.inject_fault(text, text, jsonb) is
     'Lets a simulated venue misbehave once: delays, drops, duplicates, gaps, silence; returns fault_no.';
-grant execute on function venue.inject_fault(text, text, jsonb) to tsdb_operator;
+grant execute on function venue.inject_fault(text, text, jsonb) to tsdb_ops;

@@ -17,6 +17,8 @@ as $$
 declare
     v_command_no bigint;
 begin
+    perform ops._audit('venue.send_command', p_venue,
+        jsonb_build_object('kind', p_kind, 'parameters', p_parameters));
     perform venue._check_venue(p_venue);
     if p_kind in ('halt', 'resume', 'auction', 'uncross', 'cancel', 'suspend', 'release', 'stop',
         'restate', 'done_for_day', 'bust', 'correct') is not true
@@ -33,4 +35,4 @@ end
 $$;
 comment on function venue.send_command(text, text, jsonb) is
     'Asks a simulated venue to halt, resume, hold an auction, cancel, bust and so on; returns command_no.';
-grant execute on function venue.send_command(text, text, jsonb) to tsdb_operator;
+grant execute on function venue.send_command(text, text, jsonb) to tsdb_ops;

@@ -15,6 +15,8 @@ as $$
 declare
     v_row venue._participants;
 begin
+    perform ops._audit('venue.set_participant', p_venue,
+        jsonb_build_object('participant', p_participant, 'settings', p_settings));
     perform venue._check_venue(p_venue);
     v_row := jsonb_populate_record(null::venue._participants, p_settings);
     insert into venue._participants (
@@ -33,4 +35,4 @@ end
 $$;
 comment on function venue.set_participant(text, text, jsonb) is
     'Says what a simulated venue knows of a participant: name, password hash or where the password is, drop copy.';
-grant execute on function venue.set_participant(text, text, jsonb) to tsdb_operator;
+grant execute on function venue.set_participant(text, text, jsonb) to tsdb_ops;

@@ -4,4 +4,4 @@ select c.command_no, c.venue, c.kind, c.parameters, c.requested_by, c.requested_
 from venue._commands c;
 comment on view venue.commands is
     'Commands to the simulated venues; result says what came of one, null while it waits.';
-grant select on venue.commands to tsdb_readonly, tsdb_quant, tsdb_operator, tsdb_venue;
+grant select on venue.commands to tsdb_reader, tsdb_venue;

@@ -38,4 +38,4 @@ join venue._orders o on o.venue = b.venue and o.order_no = b.order_no
 left join venue._reports u on u.venue = b.venue and u.report_no = b.reference_no;
 comment on view venue.executions is
     'Executions, busts and corrections of the simulated venues; ts is the session time. For comparison with oms.executions.';
-grant select on venue.executions to tsdb_readonly, tsdb_quant, tsdb_operator, tsdb_venue;
+grant select on venue.executions to tsdb_reader, tsdb_venue;

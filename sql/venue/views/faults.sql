@@ -4,4 +4,4 @@ select f.fault_no, f.venue, f.kind, f.parameters, f.armed_by, f.armed_at, f.fire
 from venue._faults f;
 comment on view venue.faults is
     'Faults of the simulated venues: armed by operators, each fired once; fired_at is null until then.';
-grant select on venue.faults to tsdb_readonly, tsdb_quant, tsdb_operator, tsdb_venue;
+grant select on venue.faults to tsdb_reader, tsdb_venue;

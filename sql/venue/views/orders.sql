@@ -32,4 +32,4 @@ select
 from venue._orders o;
 comment on view venue.orders is
     'Orders as the simulated venues see them; cumulative_quantity equals the sum in venue.executions.';
-grant select on venue.orders to tsdb_readonly, tsdb_quant, tsdb_operator, tsdb_venue;
+grant select on venue.orders to tsdb_reader, tsdb_venue;

@@ -7,4 +7,4 @@ select s.venue, s.matching, s.self_trade, s.static_band, s.dynamic_band, s.minim
 from venue._settings s;
 comment on view venue.settings is
     'How the simulated venues work; changed with venue.configure, read when the venue''s process starts.';
-grant select on venue.settings to tsdb_readonly, tsdb_quant, tsdb_operator, tsdb_venue;
+grant select on venue.settings to tsdb_reader, tsdb_venue;

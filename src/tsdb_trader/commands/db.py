@@ -91,6 +91,33 @@ def psql(context: typer.Context, role: Role = None) -> None:
     raise typer.Exit(embedded.psql(context.args, role))
 
 
+@app.command("add-user")
+def add_user(
+    name: Annotated[str, typer.Argument(help="The person's login: small letters, digits, _.")],
+    role: Annotated[list[str], typer.Option(help="trader, risk, ops, quant, readonly; several.")],
+    password_file: Annotated[
+        Path | None, typer.Option(help="Holds the password (default: a random one, shown once).")
+    ] = None,
+) -> None:
+    """Create a personal login, so that the audit says who did what."""
+    password = None
+    if password_file is not None:
+        try:
+            password = password_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not a text"
+            raise ConfigurationError(f"{password_file}: {reason}") from None
+    made = embedded.add_user(name, role, password)
+    if password is None:
+        typer.echo(made)
+
+
+@app.command("drop-user")
+def drop_user(name: Annotated[str, typer.Argument(help="The person's login.")]) -> None:
+    """Remove a personal login and end its sessions; what it did stays in ops.audit."""
+    embedded.drop_user(name)
+
+
 @app.command()
 def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Really delete.")] = False,

@@ -33,6 +33,7 @@ def worker(
     """Run one worker in the foreground until it is asked to stop."""
     from tsdb_trader import db, logs
     from tsdb_trader.config import settings
+    from tsdb_trader.embedded.roles import WORKERS
     from tsdb_trader.workers.loop import Loop
     from tsdb_trader.workers.stopping import Stop, install_signals
     from tsdb_trader.workers.supervisor import die_with
@@ -40,7 +41,7 @@ def worker(
     if parent:
         die_with(parent)
     logs.configure(settings().log_level, worker=kind)
-    url = db.database_url("tsdb_venue" if kind == "venue" else "tsdb_worker")
+    url = db.database_url(WORKERS.get(kind, "tsdb_worker"))
     job = _make(kind, [*(names or []), *([venue] if venue else [])], url, config)
     stop = Stop()
     # After everything was imported: QuickFIX resets SIGINT.

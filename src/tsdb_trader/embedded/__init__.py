@@ -19,9 +19,9 @@ from typing import ParamSpec, TypeVar
 import psycopg
 
 from tsdb_trader.config import Settings, settings
-from tsdb_trader.embedded import postgres
-from tsdb_trader.embedded.bootstrap import OWNER, ROLES, SUPERUSER
+from tsdb_trader.embedded import people, postgres
 from tsdb_trader.embedded.private import Private, locked
+from tsdb_trader.embedded.roles import OWNER, ROLES, SUPERUSER
 from tsdb_trader.embedded.server import Server, role_name
 from tsdb_trader.errors import EmbeddedServerError
 
@@ -31,7 +31,9 @@ __all__ = [
     "SUPERUSER",
     "Server",
     "Status",
+    "add_user",
     "database_url",
+    "drop_user",
     "ensure_running",
     "psql",
     "reset",
@@ -185,6 +187,20 @@ def reset(config: Settings | None = None, purge: bool = False) -> None:
             private.purge()
         else:
             private.recreate()
+
+
+@_one_line_errors
+def add_user(
+    name: str, roles: list[str], password: str | None = None, config: Settings | None = None
+) -> str:
+    """Create a person's login on the server in use; see `people.add_user`."""
+    return people.add_user(ensure_running(config), name, roles, password)
+
+
+@_one_line_errors
+def drop_user(name: str, config: Settings | None = None) -> None:
+    """Remove a person's login from the server in use; see `people.drop_user`."""
+    people.drop_user(ensure_running(config), name)
 
 
 @_one_line_errors

@@ -10,18 +10,16 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
+from tsdb_trader.embedded.roles import (
+    DATABASE_RIGHTS,
+    GROUPS,
+    MEMBERSHIPS,
+    OWNER,
+    ROLES,
+    SETTINGS,
+)
 from tsdb_trader.errors import EmbeddedServerError
 
-OWNER = "tsdb_trader"
-SUPERUSER = "postgres"
-ROLES = (
-    OWNER,
-    "tsdb_worker",
-    "tsdb_venue",
-    "tsdb_quant",
-    "tsdb_readonly",
-    "tsdb_operator",
-)
 LOG_OWNER = "tsdb_log"
 """Owns the order log, so that our own owner role cannot change it; nobody logs in as it."""
 _REQUIRED = "timescaledb"
@@ -43,19 +41,60 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
 
 
 def create_roles(conn: psycopg.Connection, passwords: dict[str, str]) -> None:
-    """Create the roles, or set their passwords; only the hashes reach the server and its log."""
+    """Create the roles, or set their passwords; one without a password cannot log in.
+
+    Only the hashes reach the server and its log.
+    """
     for role in ROLES:
-        name = role.encode()
-        secret = conn.pgconn.encrypt_password(passwords[role].encode(), name, b"scram-sha-256")
-        known = conn.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone()
+        known = _exists(conn, role)
+        login = login_clause(conn, role, passwords[role]) if role in passwords else None
         verb = sql.SQL("alter" if known else "create")
-        statement = sql.SQL("{} role {} login password {}").format(
-            verb, sql.Identifier(role), sql.Literal(secret.decode())
+        statement = sql.SQL("{} role {} {}").format(
+            verb, sql.Identifier(role), login or sql.SQL("nologin")
         )
         conn.execute(statement)
+        configure(conn, role, role)
+    for role in GROUPS:
+        if not _exists(conn, role):
+            conn.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
+    for role, groups in MEMBERSHIPS.items():
+        for group in groups:
+            join(conn, role, group)
     # Tests clone databases.
     conn.execute(sql.SQL("alter role {} createdb").format(sql.Identifier(OWNER)))
     _create_log_owner(conn)
+
+
+def _exists(conn: psycopg.Connection, role: str) -> bool:
+    found = conn.execute("select 1 from pg_roles where rolname = %s", (role,))
+    return found.fetchone() is not None
+
+
+def login_clause(conn: psycopg.Connection, role: str, password: str) -> sql.Composable:
+    """Return what lets a role log in, with the hash of its password."""
+    secret = conn.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+    return sql.SQL("login password {}").format(sql.Literal(secret.decode()))
+
+
+def configure(conn: psycopg.Connection, login: str, role: str) -> None:
+    """Give a login the settings and the connection limit of a role: nobody inherits these."""
+    found = SETTINGS.get(role)
+    if found is None:
+        return
+    name = sql.Identifier(login)
+    limit = sql.Literal(found.connections)
+    conn.execute(sql.SQL("alter role {} connection limit {}").format(name, limit))
+    for setting, value in found.parameters.items():
+        conn.execute(
+            sql.SQL("alter role {} set {} = {}").format(
+                name, sql.Identifier(setting), sql.Literal(value)
+            )
+        )
+
+
+def join(conn: psycopg.Connection, role: str, group: str) -> None:
+    """Make a role a member of a group, with everything the group may."""
+    conn.execute(sql.SQL("grant {} to {}").format(sql.Identifier(group), sql.Identifier(role)))
 
 
 def _create_log_owner(conn: psycopg.Connection) -> None:
@@ -144,6 +183,24 @@ def create_database(url_of: UrlOf, database: str, template: str | None = None) -
                 sql.Identifier(template or _TEMPLATE),
             )
         )
+        close_database(conn, database)
+
+
+def close_database(conn: psycopg.Connection, database: str) -> None:
+    """Let only our roles connect to a database, and of them only those who compute make tables.
+
+    Temporary ones, that is. The rights on a database are no part of what `create database` copies.
+    """
+    name = sql.Identifier(database)
+    conn.execute(sql.SQL("revoke all on database {} from public").format(name))
+    for right, roles in DATABASE_RIGHTS.items():
+        for role in roles:
+            if _exists(conn, role):
+                conn.execute(
+                    sql.SQL("grant {} on database {} to {}").format(
+                        sql.SQL(right), name, sql.Identifier(role)
+                    )
+                )
 
 
 def _owner(conn: psycopg.Connection) -> str:

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from tsdb_trader.config import Settings
 from tsdb_trader.embedded import bootstrap
-from tsdb_trader.embedded.bootstrap import OWNER, ROLES, SUPERUSER
+from tsdb_trader.embedded.roles import OPTIONAL, OWNER, ROLES, SUPERUSER
 from tsdb_trader.embedded.server import Server
 from tsdb_trader.errors import ConfigurationError, DatabaseUnavailableError
 
@@ -24,7 +24,8 @@ def prepare(config: Settings, folder: Path) -> str:
         Its database_url names the server and the database;
         ``TSDB_TRADER_DATABASE_URL_POSTGRES`` is the URL of a superuser.
     folder
-        Holds one file per role, named like it, with the role's password.
+        Holds one file per role, named like it, with the role's password. Of `OPTIONAL`, those
+        without a file cannot log in.
 
     Raises
     ------
@@ -42,7 +43,8 @@ def prepare(config: Settings, folder: Path) -> str:
     if not database:
         raise ConfigurationError("TSDB_TRADER_DATABASE_URL names no database: end it with /NAME")
     server = Server(database, external=config.database_url)
-    passwords = {role: _read(folder / role) for role in ROLES}
+    named = [r for r in ROLES if r not in OPTIONAL or (folder / r).exists()]
+    passwords = {role: _read(folder / role) for role in named}
 
     try:
         _set_up(server, passwords)
@@ -67,6 +69,7 @@ def _set_up(server: Server, passwords: dict[str, str]) -> None:
     with bootstrap.connect(admin_url("postgres")) as conn:
         statement = sql.SQL("alter database {} owner to {}")
         conn.execute(statement.format(sql.Identifier(database), sql.Identifier(OWNER)))
+        bootstrap.close_database(conn, database)
     bootstrap.create_extensions(admin_url(database))
 
 

@@ -19,14 +19,14 @@ from rich.console import Console
 
 from tsdb_trader.config import Settings
 from tsdb_trader.embedded import bootstrap, debian, machine, postgres
-from tsdb_trader.embedded.bootstrap import ROLES, SUPERUSER
 from tsdb_trader.embedded.postgres import Cluster, Installation
+from tsdb_trader.embedded.roles import ROLES, SUPERUSER
 from tsdb_trader.embedded.server import Server
 from tsdb_trader.errors import EmbeddedServerError
 
 _ROOT_FOLDER = Path("/var/lib/tsdb-trader")
 """Where root keeps what the server's user must reach, if the home folder is closed to it."""
-_SETUP = 2
+_SETUP = 3
 """Raised when a set-up server lacks something that a newer program needs, such as a role."""
 
 
@@ -198,9 +198,7 @@ class Private:
         state = self.state
         installation = self.find_or_install()
         state.bindir = str(installation.bindir)
-        for role in (SUPERUSER, *ROLES):
-            state.passwords.setdefault(role, secrets.token_urlsafe(24))
-        self.save()
+        self._choose_passwords()
         _make_open(self.data_dir.parent, self.home)
         cluster = self.cluster(installation)
         if not cluster.exists:
@@ -217,6 +215,12 @@ class Private:
         cluster.configure(state.port, self.config.timescaledb_license)
         with self.console.status("Starting the server"):
             cluster.start()
+
+    def _choose_passwords(self) -> None:
+        """Give a password to every role that has none."""
+        for role in (SUPERUSER, *ROLES):
+            self.state.passwords.setdefault(role, secrets.token_urlsafe(24))
+        self.save()
 
     def _choose_port(self) -> int:
         wanted = self.config.db_port
@@ -235,6 +239,8 @@ class Private:
     def _set_up(self, server: Server) -> None:
         """Create what is missing; safe to repeat after a crash in the middle."""
         state, url_of = self.state, self._admin(server)
+        # A server that a former program started knows fewer roles.
+        self._choose_passwords()
         installation = postgres.inspect(Path(state.bindir))
         version = installation.timescaledb if installation else state.timescaledb
         with self.console.status("Setting up roles and the database"):
@@ -246,6 +252,9 @@ class Private:
             if not bootstrap.database_exists(url_of, server.database):
                 self.archive_fix()
                 bootstrap.create_database(url_of, server.database)
+            else:
+                with bootstrap.connect(url_of("postgres")) as conn:
+                    bootstrap.close_database(conn, server.database)
         state.timescaledb, state.database, state.ready = version, server.database, True
         state.setup = _SETUP
         self.save()

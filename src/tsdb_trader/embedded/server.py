@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tsdb_trader.embedded import bootstrap
-from tsdb_trader.embedded.bootstrap import OWNER, ROLES, SUPERUSER
+from tsdb_trader.embedded.roles import OWNER, ROLES, SUPERUSER, WORKERS
 from tsdb_trader.errors import ConfigurationError
 
 
@@ -30,7 +30,7 @@ class Server:
         Parameters
         ----------
         role
-            A role, with or without its prefix ``tsdb_``; by default the owner.
+            A role as `role_name` takes it; by default the owner.
         database
             Another database of the same server.
         tcp
@@ -84,7 +84,9 @@ class Server:
 
 
 def role_name(role: str | None) -> str:
-    """Return the full name of `role`.
+    """Return the full name of `role`, which may lack its prefix ``tsdb_``.
+
+    ``trader`` is the traders' role: the owner's name, ``tsdb_trader``, is not shortened.
 
     Raises
     ------
@@ -93,10 +95,12 @@ def role_name(role: str | None) -> str:
     """
     if role is None:
         return OWNER
+    if role == "trader":
+        return "tsdb_trader_role"
     for name in (role, f"tsdb_{role}"):
         if name in ROLES or name == SUPERUSER:
             return name
-    short = ", ".join(r.removeprefix("tsdb_") for r in ROLES)
+    short = ", ".join(r.removeprefix("tsdb_") for r in ROLES if r != OWNER)
     raise ConfigurationError(f"there is no role {role!r}: choose one of {short}")
 
 
@@ -108,7 +112,11 @@ def external_variable(role: str) -> str:
 def _external_url(url: str, role: str, database: str | None) -> str:
     if role != OWNER:
         variable = external_variable(role)
-        if not (found := os.environ.get(variable)):
+        found = os.environ.get(variable)
+        if not found and role in WORKERS.values() and role != "tsdb_venue":
+            # One login for all workers.
+            found = os.environ.get(external_variable("tsdb_worker"))
+        if not found:
             raise ConfigurationError(
                 f"TSDB_TRADER_DATABASE_URL is the owner's: set {variable} to the URL of {role}"
             )

@@ -91,7 +91,7 @@ class GatewayWorker:
         answer_timeout_s: float = 5.0,
     ) -> None:
         self._names = frozenset(names)
-        self._url = url or db.database_url("tsdb_worker")
+        self._url = url or db.database_url("tsdb_worker_gateway")
         self._clock: Clock = clock or SystemClock()
         self._pulse = Pulse(self._clock)
         self._patience_s = patience_s

@@ -102,7 +102,7 @@ class SessionWorker:
         self._collections = Collections(self._clock, timeout_s=answer_timeout_s)
         self._throttle = Throttle(row.throttle_per_s, self._clock)
         self._held = Lease(self.lease, self._clock)
-        self._url = url or db.database_url("tsdb_worker")
+        self._url = url or db.database_url("tsdb_worker_gateway")
         self._inbox = self.inbox_type(
             venue=row.venue,
             fix_session=self._session.fix_session,

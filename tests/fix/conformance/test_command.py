@@ -39,7 +39,7 @@ def run(
             "TSDB_TRADER_HOME": str(tmp_path),
             "TSDB_TRADER_DATABASE_URL": database,
             "TSDB_TRADER_DATABASE_URL_VENUE": role_url("tsdb_venue"),
-            "TSDB_TRADER_DATABASE_URL_WORKER": role_url("tsdb_worker"),
+            "TSDB_TRADER_DATABASE_URL_WORKER_GATEWAY": role_url("tsdb_worker_gateway"),
         }
         file = str(tmp_path / "venue.cfg")
         process = subprocess.Popen(
