@@ -54,4 +54,4 @@ end
 $$;
 comment on function oms.kill(jsonb, text, uuid, timestamptz) is
     'The kill switch: halts a scope and cancels every working and held order of it, in all sessions, in one transaction. Scope keys: session_id, account, strategy, symbol, venue, sector; {} is everything. Idempotent by request id, if one is given. Errors: TT001 unusable scope or reason, TT002 a name that does not exist, TT003 isolation level, TT006 request id reused.';
-grant execute on function oms.kill(jsonb, text, uuid, timestamptz) to tsdb_worker, tsdb_operator;
+grant execute on function oms.kill(jsonb, text, uuid, timestamptz) to tsdb_risk, tsdb_worker_risk;

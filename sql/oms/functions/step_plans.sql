@@ -39,4 +39,4 @@ end
 $$;
 comment on function oms.step_plans(uuid, timestamptz) is
     'Carries out the reduction plans of a session at a session time; returns the orders sent. Errors: TT001 no time, TT003 isolation level.';
-grant execute on function oms.step_plans(uuid, timestamptz) to tsdb_worker;
+grant execute on function oms.step_plans(uuid, timestamptz) to tsdb_worker_risk;

@@ -88,4 +88,4 @@ end
 $$;
 comment on function portfolio.apply_corporate_actions(uuid, date) is
     'Brings corporate actions up to a day into a session''s live positions and warns of working orders; returns the positions changed.';
-grant execute on function portfolio.apply_corporate_actions(uuid, date) to tsdb_worker, tsdb_operator;
+grant execute on function portfolio.apply_corporate_actions(uuid, date) to tsdb_worker_scheduler, tsdb_ops;

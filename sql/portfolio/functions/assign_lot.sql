@@ -65,4 +65,4 @@ end
 $$;
 comment on function portfolio.assign_lot(bigint, bigint, numeric, text) is
     'Says which lot an execution closes, for the method specific; returns the id of the assignment.';
-grant execute on function portfolio.assign_lot(bigint, bigint, numeric, text) to tsdb_operator;
+grant execute on function portfolio.assign_lot(bigint, bigint, numeric, text) to tsdb_ops;

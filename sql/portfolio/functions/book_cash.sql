@@ -78,4 +78,4 @@ comment on function portfolio.book_cash(
     'Books a deposit, withdrawal, funding, interest or the like; idempotent by reference; returns the entry.';
 grant execute on function portfolio.book_cash(
     uuid, text, text, text, numeric, timestamptz, text, text, text, date, text)
-    to tsdb_worker, tsdb_operator;
+    to tsdb_worker_scheduler, tsdb_ops;

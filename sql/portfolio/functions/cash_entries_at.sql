@@ -30,4 +30,4 @@ $$;
 comment on function portfolio.cash_entries_at(timestamptz, timestamptz, uuid) is
     'The cash ledger up to a session time, as known at a time.';
 grant execute on function portfolio.cash_entries_at(timestamptz, timestamptz, uuid)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    to tsdb_reader;

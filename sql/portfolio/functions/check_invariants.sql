@@ -78,4 +78,4 @@ $$;
 comment on function portfolio.check_invariants(uuid) is
     'Checks that the books of a session agree with each other: one row per promise, passed or not, with its figures.';
 grant execute on function portfolio.check_invariants(uuid)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+    to tsdb_reader;

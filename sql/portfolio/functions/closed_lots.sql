@@ -37,4 +37,4 @@ $$;
 comment on function portfolio.closed_lots(timestamptz, timestamptz, text, uuid) is
     'Matched openings and closings up to a session time, as known at a time, with realized P&L and days held.';
 grant execute on function portfolio.closed_lots(timestamptz, timestamptz, text, uuid)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    to tsdb_reader;

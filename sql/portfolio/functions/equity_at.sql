@@ -53,4 +53,4 @@ $$;
 comment on function portfolio.equity_at(uuid, date, timestamptz) is
     'Equity of a session''s accounts by day, with high-water mark and drawdown, as known at a time.';
 grant execute on function portfolio.equity_at(uuid, date, timestamptz)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    to tsdb_reader;

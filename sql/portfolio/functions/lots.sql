@@ -34,4 +34,4 @@ $$;
 comment on function portfolio.lots(timestamptz, timestamptz, text, uuid) is
     'Open lots as of a session time, as known at a time, by average, fifo, lifo or specific.';
 grant execute on function portfolio.lots(timestamptz, timestamptz, text, uuid)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    to tsdb_reader;

@@ -49,4 +49,4 @@ $$;
 comment on function portfolio.pnl_daily_at(uuid, date, date, timestamptz) is
     'P&L of a session by day, account, strategy and instrument, as known at a time; columns as in portfolio.pnl_daily.';
 grant execute on function portfolio.pnl_daily_at(uuid, date, date, timestamptz)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    to tsdb_reader;

@@ -39,4 +39,4 @@ $$;
 comment on function portfolio.positions_at(timestamptz, timestamptz, text, uuid) is
     'Positions as of a session time, as known at a time, by average, fifo, lifo or specific lots.';
 grant execute on function portfolio.positions_at(timestamptz, timestamptz, text, uuid)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    to tsdb_reader;

@@ -8,4 +8,4 @@ from ops.sessions s
 cross join lateral portfolio.cash_entries_at('infinity', 'infinity', s.session_id) e;
 comment on view portfolio.cash_entries is
     'All cash, as known now: executions and their fees, what corporate actions brought (announced ones included, with their dates), and what portfolio.book_cash booked. As of a time: portfolio.cash_entries_at.';
-grant select on portfolio.cash_entries to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on portfolio.cash_entries to tsdb_reader;

@@ -21,4 +21,4 @@ comment on column portfolio.pnl_daily.total_account is 'price_pnl + fx.';
 comment on column portfolio.pnl_daily.flows is 'Deposits, withdrawals and transfers: no P&L.';
 comment on column portfolio.pnl_daily.value_account is
     'Closing market value, of cash its balance, at the closing rate, in account_currency.';
-grant select on portfolio.pnl_daily to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+grant select on portfolio.pnl_daily to tsdb_reader;

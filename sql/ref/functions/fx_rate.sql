@@ -20,4 +20,4 @@ end;
 comment on function ref.fx_rate(text, text, date, timestamptz) is
     'The closing rate of a day between two currencies, as known at a time; null where none is recorded.';
 grant execute on function ref.fx_rate(text, text, date, timestamptz)
-    to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
+    to tsdb_reader;

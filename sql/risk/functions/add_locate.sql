@@ -43,4 +43,4 @@ end
 $$;
 comment on function risk.add_locate(text, text, date, numeric, text, text) is
     'Records shares located for short sales of an account on a trading date; idempotent by provider and reference. Errors: TT001 unusable value, TT002 unknown account or instrument, TT006 recorded with another quantity.';
-grant execute on function risk.add_locate(text, text, date, numeric, text, text) to tsdb_operator;
+grant execute on function risk.add_locate(text, text, date, numeric, text, text) to tsdb_risk;

@@ -54,4 +54,4 @@ end
 $$;
 comment on function risk.authorise_order(jsonb, text[], text, timestamptz) is
     'A second person allows one order to exceed soft controls until a wall time; the order names the returned id as authorisation_id. Errors: TT001 unusable order, controls, reason or expiry, TT002 unknown name, 42501 not a second person.';
-grant execute on function risk.authorise_order(jsonb, text[], text, timestamptz) to tsdb_operator;
+grant execute on function risk.authorise_order(jsonb, text[], text, timestamptz) to tsdb_risk;

@@ -24,4 +24,4 @@ end
 $$;
 comment on function risk.disable_strategy(text, text) is
     'Disables a strategy until a named person enables it; false: it was. Errors: TT001 no reason, TT002 unknown strategy.';
-grant execute on function risk.disable_strategy(text, text) to tsdb_worker, tsdb_operator;
+grant execute on function risk.disable_strategy(text, text) to tsdb_worker_risk, tsdb_worker_signals, tsdb_risk;

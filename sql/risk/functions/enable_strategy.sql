@@ -26,4 +26,4 @@ end
 $$;
 comment on function risk.enable_strategy(text, text) is
     'Enables a disabled strategy; false: it was enabled. Only a named person. Errors: TT001 no reason, TT002 unknown strategy, 42501.';
-grant execute on function risk.enable_strategy(text, text) to tsdb_operator;
+grant execute on function risk.enable_strategy(text, text) to tsdb_risk;

@@ -34,4 +34,4 @@ end
 $$;
 comment on function risk.limits_at(bigint) is
     'The limits that covered an order at each decision on it, as they were known then. Errors: TT002.';
-grant execute on function risk.limits_at(bigint) to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function risk.limits_at(bigint) to tsdb_reader;

@@ -17,4 +17,4 @@ $$;
 comment on function risk.measure_session(uuid, timestamptz) is
     'Every measure after the trade that has a limit, per account (strategy null) and strategy of a session, as it is now; level unknown, soft, hard or null.';
 grant execute on function risk.measure_session(uuid, timestamptz)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+    to tsdb_reader;

@@ -45,4 +45,4 @@ end
 $$;
 comment on function risk.monitor_session(uuid, timestamptz) is
     'Marks a session, records breaches of limits after the trade with their alerts, and raises trading states; returns how many breaches are new. Idempotent by session and time. Errors: TT001 no time, TT002 unknown session.';
-grant execute on function risk.monitor_session(uuid, timestamptz) to tsdb_worker;
+grant execute on function risk.monitor_session(uuid, timestamptz) to tsdb_worker_risk;

@@ -12,4 +12,4 @@ begin
 end
 $$;
 comment on function risk.pause_plan(bigint, text) is 'Pauses a reduction plan and cancels its working orders. Errors: TT001 no reason, TT002 unknown plan, TT004 its status does not allow it.';
-grant execute on function risk.pause_plan(bigint, text) to tsdb_operator;
+grant execute on function risk.pause_plan(bigint, text) to tsdb_risk;

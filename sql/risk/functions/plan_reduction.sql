@@ -73,4 +73,4 @@ end
 $$;
 comment on function risk.plan_reduction(uuid, text, text, jsonb, jsonb, text, timestamptz) is
     'Plans an orderly reduction and sets its scope to reducing; returns its id. p_targets: "flat", {"fraction": what is to be left} or {symbol: signed quantity}. p_schedule: bucket_s, participation and/or max_quantity, limit_offset_bps (5), deadline. Errors: TT001 of no use or nothing to do, TT002 unknown name, TT004 the session is not open or a position is in such a plan already.';
-grant execute on function risk.plan_reduction(uuid, text, text, jsonb, jsonb, text, timestamptz) to tsdb_operator;
+grant execute on function risk.plan_reduction(uuid, text, text, jsonb, jsonb, text, timestamptz) to tsdb_risk;

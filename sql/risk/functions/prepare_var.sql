@@ -61,4 +61,4 @@ end
 $$;
 comment on function risk.prepare_var(timestamptz) is
     'Prepares the history that value at risk as of a time is made of; returns the set''s id. Errors: TT001.';
-grant execute on function risk.prepare_var(timestamptz) to tsdb_worker, tsdb_operator;
+grant execute on function risk.prepare_var(timestamptz) to tsdb_worker_scheduler, tsdb_risk;

@@ -88,4 +88,4 @@ end
 $$;
 comment on function risk.refresh_returns(date, date, text) is
     'Makes risk.returns of a range of dates anew from daily bars; returns how many rows changed. Errors: TT001, TT002.';
-grant execute on function risk.refresh_returns(date, date, text) to tsdb_worker, tsdb_operator;
+grant execute on function risk.refresh_returns(date, date, text) to tsdb_worker_scheduler, tsdb_ops;

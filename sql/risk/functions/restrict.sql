@@ -29,4 +29,4 @@ end
 $$;
 comment on function risk.restrict(text, text, text, text, timestamptz, timestamptz) is
     'Puts an instrument on the restricted list, of an account or (null) all, for a side or (null) both, over a range of session time. Errors: TT001 unusable side, reason or range, TT002 unknown instrument or account.';
-grant execute on function risk.restrict(text, text, text, text, timestamptz, timestamptz) to tsdb_operator;
+grant execute on function risk.restrict(text, text, text, text, timestamptz, timestamptz) to tsdb_risk;

@@ -11,4 +11,4 @@ begin
 end
 $$;
 comment on function risk.resume_plan(bigint, text) is 'Resumes a paused reduction plan. Errors: TT001 no reason, TT002 unknown plan, TT004 its status does not allow it.';
-grant execute on function risk.resume_plan(bigint, text) to tsdb_operator;
+grant execute on function risk.resume_plan(bigint, text) to tsdb_risk;

@@ -30,4 +30,4 @@ end
 $$;
 comment on function risk.revoke_authorisation(bigint, text) is
     'Revokes an authorisation that no order has used. Errors: TT001 no reason, TT002 unknown, TT004 used, 42501.';
-grant execute on function risk.revoke_authorisation(bigint, text) to tsdb_operator;
+grant execute on function risk.revoke_authorisation(bigint, text) to tsdb_risk;

@@ -44,4 +44,4 @@ end
 $$;
 comment on function risk.save_factors(bigint, integer[], double precision[], double precision[]) is
     'Stores the factor model of a prepared history; returns how many instruments have it. Errors: TT001, TT002.';
-grant execute on function risk.save_factors(bigint, integer[], double precision[], double precision[]) to tsdb_worker;
+grant execute on function risk.save_factors(bigint, integer[], double precision[], double precision[]) to tsdb_worker_scheduler;

@@ -44,4 +44,4 @@ end
 $$;
 comment on function risk.set_monitor_limit(text, jsonb, numeric, numeric, text) is
     'Sets (or, with two nulls, withdraws) the soft and hard limit of a measure after the trade for a scope: {} or any of session_id, account, strategy. Measures and units: risk.monitor_measures.';
-grant execute on function risk.set_monitor_limit(text, jsonb, numeric, numeric, text) to tsdb_operator;
+grant execute on function risk.set_monitor_limit(text, jsonb, numeric, numeric, text) to tsdb_risk;

@@ -55,4 +55,4 @@ end
 $$;
 comment on function risk.set_price_band(text, numeric, numeric, text, timestamptz, timestamptz, uuid) is
     'Sets (or, with nulls, withdraws) the prices within which an instrument may trade, of a session or (null) all, over a range of session time. Errors: TT001 unusable prices, reason or range, TT002 unknown instrument or session, TT003 isolation level.';
-grant execute on function risk.set_price_band(text, numeric, numeric, text, timestamptz, timestamptz, uuid) to tsdb_operator;
+grant execute on function risk.set_price_band(text, numeric, numeric, text, timestamptz, timestamptz, uuid) to tsdb_risk;

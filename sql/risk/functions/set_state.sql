@@ -41,4 +41,4 @@ end
 $$;
 comment on function risk.set_state(jsonb, text, text) is
     'Sets the trading state of a scope: active, reducing or halted; the strictest that covers an order counts. Only a named person makes it less strict. Errors: TT001, TT003, 42501.';
-grant execute on function risk.set_state(jsonb, text, text) to tsdb_operator, tsdb_worker;
+grant execute on function risk.set_state(jsonb, text, text) to tsdb_risk, tsdb_worker_risk;

@@ -39,4 +39,4 @@ end
 $$;
 comment on function risk.set_var_settings(jsonb, text) is
     'Changes settings of value at risk (columns of risk.var_settings); returns the new row''s id. Errors: TT001, TT002.';
-grant execute on function risk.set_var_settings(jsonb, text) to tsdb_operator;
+grant execute on function risk.set_var_settings(jsonb, text) to tsdb_risk;

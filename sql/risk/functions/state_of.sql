@@ -14,4 +14,4 @@ end
 $$;
 comment on function risk.state_of(jsonb) is
     'The strictest trading state that covers a scope: active, reducing or halted. Errors: TT001.';
-grant execute on function risk.state_of(jsonb) to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+grant execute on function risk.state_of(jsonb) to tsdb_reader;

@@ -24,4 +24,4 @@ end
 $$;
 comment on function risk.unrestrict(bigint, text) is
     'Takes a restriction off the list; false: it was off. Errors: TT001 no reason, TT002 unknown restriction.';
-grant execute on function risk.unrestrict(bigint, text) to tsdb_operator;
+grant execute on function risk.unrestrict(bigint, text) to tsdb_risk;

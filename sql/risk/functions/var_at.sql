@@ -69,4 +69,4 @@ $$;
 comment on function risk.var_at(uuid, timestamptz, double precision, text) is
     'Value at risk and expected shortfall of what a session holds, by account, strategy and method; null with a reason where anything needed is missing. Errors: TT001, TT002.';
 grant execute on function risk.var_at(uuid, timestamptz, double precision, text)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+    to tsdb_reader;

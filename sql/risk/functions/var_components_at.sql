@@ -48,4 +48,4 @@ $$;
 comment on function risk.var_components_at(uuid, timestamptz, double precision, text) is
     'Marginal, component and incremental value at risk of each instrument that a session holds; components add up. Errors: TT001, TT002.';
 grant execute on function risk.var_components_at(uuid, timestamptz, double precision, text)
-    to tsdb_worker, tsdb_operator, tsdb_quant, tsdb_readonly;
+    to tsdb_reader;

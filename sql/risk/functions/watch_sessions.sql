@@ -31,4 +31,4 @@ end
 $$;
 comment on function risk.watch_sessions() is
     'Ends the breaches and reduction plans of sessions that are over; returns how many.';
-grant execute on function risk.watch_sessions() to tsdb_worker;
+grant execute on function risk.watch_sessions() to tsdb_worker_risk;

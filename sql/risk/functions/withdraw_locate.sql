@@ -25,4 +25,4 @@ end
 $$;
 comment on function risk.withdraw_locate(bigint, text) is
     'Withdraws a locate; false: it was withdrawn. Errors: TT001 no reason, TT002 unknown locate.';
-grant execute on function risk.withdraw_locate(bigint, text) to tsdb_operator;
+grant execute on function risk.withdraw_locate(bigint, text) to tsdb_risk;
