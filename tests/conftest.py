@@ -171,7 +171,10 @@ def connect_as(server: embedded.Server, database: str) -> Iterator[Connect]:
 
     def connect(role: str | None = None, *, autocommit: bool = True) -> psycopg.Connection:
         connection = psycopg.connect(
-            server.url(role, database=str(name)), autocommit=autocommit, options="-c TimeZone=UTC"
+            server.url(role, database=str(name)),
+            autocommit=autocommit,
+            # What a reader starts with he can change: tests shall meet what he is granted.
+            options="-c TimeZone=UTC -c default_transaction_read_only=off",
         )
         opened.append(connection)
         return connection

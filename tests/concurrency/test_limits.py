@@ -37,7 +37,7 @@ def test_submitter_waits_for_a_fill_being_booked(conn, connect_as):
     set_quote(conn, session)
     conn.execute("select risk.set_limit('position', '{}', 100, 'test')")
     order_id = submit(conn, order(session))[0][0]
-    gateway, submitter = connect_as("worker_gateway", autocommit=False), connect_as("operator")
+    gateway, submitter = connect_as(None, autocommit=False), connect_as("operator")
     venue = Venue(gateway, order_id)
     venue.report("new")
     venue.fill(40)
@@ -112,7 +112,7 @@ def test_end_of_a_session_locks_its_accounts_in_the_order_of_all_others(conn, co
     for account in ("other", "main"):
         order_id = submit(conn, order(session, quantity="1", account=account))[0][0]
         Venue(conn, order_id).report("new")
-    submitter, ender = connect_as(None, autocommit=False), connect_as("tsdb_operator")
+    submitter, ender = connect_as(None, autocommit=False), connect_as(None)
     lock = "select oms._lock_account(%s, %s)"
     submitter.execute(lock, (session, "main"))
     result: list[object] = []
@@ -140,9 +140,7 @@ def test_position_limit_holds_at_every_commit_of_submitters_cancels_fills_and_re
     storm = Storm(session)
     works = (storm.submit, storm.submit, storm.cancel, storm.answer)
     threads = [
-        threading.Thread(
-            target=storm.run, args=(work, connect_as("tsdb_operator"), random.Random(number))
-        )
+        threading.Thread(target=storm.run, args=(work, connect_as(None), random.Random(number)))
         for number, work in enumerate(works)
     ]
     for thread in threads:

@@ -81,7 +81,9 @@ def test_role_name_prefix_is_optional() -> None:
     assert role_name("tsdb_trader") == "tsdb_trader"
     assert role_name("trader") == role_name("trader_role") == "tsdb_trader_role"
     assert role_name("quant") == role_name("tsdb_quant") == "tsdb_quant"
-    with pytest.raises(ConfigurationError, match="no role 'quants': choose one of worker_gateway, "):
+    with pytest.raises(
+        ConfigurationError, match="no role 'quants': choose one of worker_gateway, "
+    ):
         role_name("quants")
 
 
