@@ -48,7 +48,8 @@ def second_after_first(
     first_work: Any = None,
 ) -> list[Any]:
     """Submit one order, and another from a second connection before the first commits."""
-    first, second = connect_as("worker", autocommit=False), connect_as("worker")
+    role = "operator" if first_work is None else "worker_gateway"
+    first, second = connect_as(role, autocommit=False), connect_as("operator")
     if first_work is None:
         assert submit(first, spec)[0][1] == "pending_new"
     else:
@@ -95,7 +96,8 @@ def test_fill_arriving_meanwhile_takes_the_unit_once(conn, connect_as, session):
     order_id = submit(conn, order(session, limit_price="100.00"))[0][0]
 
     def fill_a_part(gateway: psycopg.Connection) -> None:
-        venue = Venue(gateway, order_id)
+        venue = Venue(conn, order_id)
+        venue.conn = gateway
         venue.report("new")
         venue.fill(40, "100")
         venue.report("cancelled")
@@ -109,7 +111,7 @@ def test_fill_arriving_meanwhile_takes_the_unit_once(conn, connect_as, session):
 def test_accounts_without_a_shared_limit_do_not_wait_for_each_other(conn, connect_as, session):
     # The first row of a hypertable makes a chunk, for which the second would wait.
     submit(conn, order(session, quantity="1"))
-    first, second = connect_as("worker", autocommit=False), connect_as("worker")
+    first, second = connect_as("operator", autocommit=False), connect_as("operator")
     assert submit(first, order(session))[0][1] == "pending_new"
     second.execute("set lock_timeout = '5 s'")
     assert submit(second, order(session, account="other"))[0][1] == "pending_new"
@@ -121,7 +123,7 @@ def test_accounts_without_a_shared_limit_do_not_wait_for_each_other(conn, connec
 )
 def test_other_isolation_levels_are_refused_everywhere(conn, connect_as, session, level):
     order_id = submit(conn, order(session))[0][0]
-    worker = connect_as("worker", autocommit=False)
+    worker = connect_as("operator", autocommit=False)
     worker.isolation_level = level
     calls = (
         ("select oms.submit_order(%s, gen_random_uuid(), %s)", (Jsonb(order(session)), AS_OF)),
@@ -138,7 +140,7 @@ def test_other_isolation_levels_are_refused_everywhere(conn, connect_as, session
 
 
 def test_read_uncommitted_is_read_committed(conn, connect_as, session):
-    worker = connect_as("worker", autocommit=False)
+    worker = connect_as("operator", autocommit=False)
     worker.isolation_level = psycopg.IsolationLevel.READ_UNCOMMITTED
     with pytest.raises(psycopg.Error) as caught:
         submit(worker, order(session))
@@ -152,7 +154,7 @@ def test_baskets_and_signals_under_shared_limits_do_not_deadlock(conn, connect_a
     failures: list[BaseException] = []
 
     def run(baskets: list[list[dict[str, Any]]]) -> None:
-        connection = connect_as("worker")
+        connection = connect_as("operator")
         try:
             for number in range(40):
                 submit(connection, baskets[number % len(baskets)])

@@ -197,7 +197,7 @@ def test_kill_switch_is_closed_to_roles_that_only_read(connect_as, role):
 def test_order_being_submitted_is_found_by_the_kill_that_waits_for_it(
     conn, session, connect_as, scope
 ):
-    submitter, killer = connect_as("tsdb_worker", autocommit=False), connect_as("tsdb_operator")
+    submitter, killer = connect_as("tsdb_operator", autocommit=False), connect_as("tsdb_operator")
     order_id = submit(submitter, order(session))[0][0]
     found: list[Any] = []
     waiter = threading.Thread(target=lambda: found.extend(kill(killer, **scope)))
@@ -211,7 +211,7 @@ def test_order_being_submitted_is_found_by_the_kill_that_waits_for_it(
 
 @pytest.mark.parametrize("scope", [{}, {"account": "main"}, {"symbol": "IBM"}])
 def test_order_submitted_during_a_kill_waits_and_is_denied(conn, session, connect_as, scope):
-    killer, submitter = connect_as("tsdb_operator", autocommit=False), connect_as("tsdb_worker")
+    killer, submitter = connect_as("tsdb_operator", autocommit=False), connect_as("tsdb_operator")
     kill(killer, **scope)
     result: list[Any] = []
     waiter = threading.Thread(target=lambda: result.extend(submit(submitter, order(session))))
@@ -248,7 +248,7 @@ def test_no_order_of_many_submitters_slips_past_a_kill(conn, session, connect_as
     accounts = ("main", "other")
 
     def flood(account: str) -> None:
-        connection = connect_as("tsdb_worker")
+        connection = connect_as("tsdb_operator")
         try:
             while not stop.is_set():
                 basket = [order(session, quantity="1", account=a) for a in (account, accounts[0])]

@@ -314,7 +314,7 @@ def test_limits_at_of_an_unknown_order_is_refused(conn, order_id):
     assert caught.value.sqlstate == "TT002"
 
 
-@pytest.mark.parametrize("role", ["worker", "operator", "quant", "readonly"])
+@pytest.mark.parametrize("role", ["operator", "quant", "readonly"])
 def test_limits_at_is_open_to_all_who_read(conn, connect_as, role):
     session = open_session(conn)
     set_quote(conn, session)

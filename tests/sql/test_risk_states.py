@@ -132,7 +132,7 @@ def test_states_are_not_set_by_those_who_only_read(connect_as, role):
         set_state(connect_as(f"tsdb_{role}"), "halted")
 
 
-@pytest.mark.parametrize("role", ["worker", "operator", "quant", "readonly"])
+@pytest.mark.parametrize("role", ["operator", "quant", "readonly"])
 def test_states_are_read_by_all_who_read(connect_as, role):
     reader = connect_as(f"tsdb_{role}")
     assert state_of(reader) == "active"
