@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import psycopg
 
 from chaos.journal import Journal
 
-# The market of a run comes from no file.
-_NOT_HERE = ("rows read",)
+# The market of a run comes from no file; what is archived is looked at here, venues losing their numbers and all.
+_NOT_HERE = ("rows read", "every FIX message is archived")
+Losses: TypeAlias = Sequence[tuple[str, datetime]]
 _OVER = ("filled", "cancelled", "rejected", "expired", "denied")
 
 _ORDERS = """
@@ -65,6 +69,21 @@ select account, instrument_id, f.quantity, p.quantity
 from fills f full join portfolio.positions p using (account, strategy_id, instrument_id)
 where coalesce(f.quantity, 0) <> coalesce(p.quantity, 0)
 """
+# What was under way when a venue lost its numbers cannot be sent again: it is missing with everything after it,
+# up to the moment both sides were stopped. What it said is in the books by the clearing file.
+_NOT_ARCHIVED = """
+select r.venue, r.exec_id from venue._reports r
+where r.sent and r.exec_id is not null
+    and not exists (select from oms.fix_messages m where m.direction = 'in' and m.exec_id = r.exec_id)
+    and not exists (
+        select from unnest(%s::text[], %s::timestamptz[]) l (venue, at)
+        where l.venue = r.venue and r.recorded_at < l.at and not exists (
+            select from venue._reports s
+            join oms.fix_messages m on m.direction = 'in' and m.msg_type in ('8', '9') and m.exec_id = s.exec_id
+                and m.fix_session <> 'operator' and m.recorded_at < l.at
+            where s.venue = r.venue and s.fix_session = r.fix_session and s.report_no > r.report_no
+                and s.recorded_at < l.at))
+"""
 _SIMPLE = {
     "twice at the venue": _TWICE,
     "execution": _EXECUTIONS,
@@ -83,9 +102,16 @@ _SIMPLE = {
 }
 
 
-def differences(conn: psycopg.Connection, session_id: str, journal: Path) -> list[str]:
-    """Return what is lost, duplicated, stuck or different; nothing if all is well."""
+def differences(
+    conn: psycopg.Connection, session_id: str, journal: Path, losses: Losses
+) -> list[str]:
+    """Return what is lost, duplicated, stuck or different; nothing if all is well.
+
+    `losses` are the venues that lost their numbers, and when both sides were stopped for it.
+    """
     found = _asked(conn, journal)
+    parameters = ([venue for venue, _ in losses], [at for _, at in losses])
+    found += [f"not archived: {row}" for row in conn.execute(_NOT_ARCHIVED, parameters)]
     for what, query in _SIMPLE.items():
         parameters = (session_id,) * query.count("%s")
         found += [f"{what}: {row}" for row in conn.execute(query, parameters).fetchall()]

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -53,6 +54,8 @@ class Rig:
     ----------
     skipped
         Faults that this machine cannot have, with the reason.
+    losses
+        Venues that lost their sequence numbers, and when both sides were stopped for it.
     waits
         How long things took to come back, in seconds.
     """
@@ -62,6 +65,7 @@ class Rig:
         self.done: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
         self.waits: defaultdict[str, list[float]] = defaultdict(list)
+        self.losses: list[tuple[str, datetime]] = []
         self.config = Settings(home=home)
         self.server = DatabaseServer(self.config)
         self._stack = contextlib.ExitStack()
@@ -233,6 +237,7 @@ class Rig:
             self.children[name].ask_to_end()
         for name in sides:
             self.children[name].end(20)
+        self.losses.append((venue, self.one("select clock_timestamp()")))  # type: ignore[arg-type]
         self.person.lose_order(venue)
         self.person.compare_trades(venue)
         self.person.decide(venue)

@@ -58,7 +58,7 @@ def storm(home: Path, seed: int, count: int, *, brisk: bool = False) -> None:
             _say(f"{name} ended: {dict(ends)}")
         with psycopg.connect(rig.url, autocommit=True, options="-c TimeZone=UTC") as conn:
             journal = home / "journal.jsonl"
-            found = books.differences(conn, rig.session_id, journal)
+            found = books.differences(conn, rig.session_id, journal, rig.losses)
             _say(f"{books.figures(conn, journal)}")
         _say(f"{rig.done.total()} faults: {dict(sorted(rig.done.items()))}")
         for what, waits in rig.waits.items():
