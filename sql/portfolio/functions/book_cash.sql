@@ -3,7 +3,8 @@
 -- interest, fee, dividend, cash_in_lieu, conversion and correction are P&L, of a position if p_strategy
 -- and p_symbol name one. A dividend or cash in lieu here is what corrects the one that is derived from
 -- ref. p_as_of: session time; p_trade_date: its date in UTC by default.
--- Idempotent by (session, account, p_reference): the same again returns the same entry.
+-- Idempotent by (session, account, p_reference): the same again, at whatever time of its trade date, returns
+-- the same entry.
 -- Errors: TT001 an entry of no use; TT002 an unknown name; TT006 the reference has another entry.
 create or replace function portfolio.book_cash(
     p_session_id uuid,
@@ -50,9 +51,9 @@ begin
     select c.* into v_old from portfolio._cash_entries c
     where c.session_id = p_session_id and c.account = p_account and c.reference = p_reference;
     if found then
-        if (v_old.kind, v_old.currency, v_old.amount, v_old.ts, v_old.trade_date, v_old.strategy_id,
-            v_old.instrument_id) is distinct from (v_entry.kind, v_entry.currency, v_entry.amount, v_entry.ts,
-            v_entry.trade_date, v_entry.strategy_id, v_entry.instrument_id) then
+        if (v_old.kind, v_old.currency, v_old.amount, v_old.trade_date, v_old.strategy_id, v_old.instrument_id)
+            is distinct from (v_entry.kind, v_entry.currency, v_entry.amount, v_entry.trade_date,
+                v_entry.strategy_id, v_entry.instrument_id) then
             raise exception 'reference "%" of account % has another entry: %', p_reference, p_account,
                 v_old.entry_id using errcode = 'TT006';
         end if;

@@ -10,7 +10,17 @@ from typing import Any
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from tsdb_trader import db, logs, seals
-from tsdb_trader.api import audit, books, market, ops, quality, reconciliation, rollups, watch
+from tsdb_trader.api import (
+    audit,
+    books,
+    market,
+    ops,
+    portfolio,
+    quality,
+    reconciliation,
+    rollups,
+    watch,
+)
 from tsdb_trader.config import settings
 from tsdb_trader.db import Connection
 
@@ -84,12 +94,24 @@ def _reconcile_trades(conn: Connection) -> dict[str, Any]:
     return {"differences": differences}
 
 
+def _apply_corporate_actions(conn: Connection) -> dict[str, Any]:
+    """Bring the day's corporate actions into the positions of sessions that run by the clock."""
+    today = datetime.now(UTC).date()
+    return {
+        "positions": {
+            str(session_id): portfolio.apply_corporate_actions(conn, session_id, today)
+            for session_id in portfolio.clock_sessions(conn)
+        }
+    }
+
+
 JOBS = (
     Job("refresh_rollups", _refresh_rollups, "interval", {"seconds": 60}),
     Job("snapshot_books", _snapshot_books, "interval", {"minutes": 5}),
     Job("check_quality", _check_quality, "interval", {"minutes": 5}),
     Job("reconcile_trades", _reconcile_trades, "interval", {"seconds": 60}),
     Job("seal_log", _seal_log, "interval", {"seconds": 60}),
+    Job("apply_corporate_actions", _apply_corporate_actions, "cron", {"hour": 7, "minute": 45}),
     Job("verify_log", _verify_log, "cron", {"hour": 3, "minute": 40}),
     Job("apply_retention", _apply_retention, "cron", {"hour": 2, "minute": 40}),
     Job("check_orphans", _check_orphans, "cron", {"hour": 3, "minute": 10}),
