@@ -49,6 +49,7 @@ _COMMANDS = {
     "order": _entry("order", "app", "Look at orders, cancel, replace and settle them."),
     "breaks": _entry("breaks", "app", "Differences between the books of others and ours."),
     "portfolio": _entry("portfolio", "app", "Positions, lots, P&L by day, equity and cash."),
+    "risk": _entry("risk", "app", "The kill switch, trading states, limits, strategies."),
     "session": _entry("session", "app", "Open, close and list sessions."),
     "feed": _entry("feed", "app", "Add, start and stop streams of market data."),
     "fix": _entry("fix", "app", "List, add and change FIX sessions of the gateway."),
