@@ -136,7 +136,7 @@ create table risk.var_portfolios (
     unique nulls not distinct (session_id, account, strategy_id, trading_date)
 );
 comment on table risk.var_portfolios is
-    'The positions that the forecasts of risk.var_history were of; a value is null where there was no usable mark.';
+    'The positions, in account currency, that the forecasts of risk.var_history were of.';
 """
 
 

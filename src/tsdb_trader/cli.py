@@ -46,6 +46,7 @@ _COMMANDS = {
     "parity": _entry("calibrate", "parity", "Compare a session's signals with recomputed ones."),
     "news": _entry("news", "app", "Scores and symbols of stored headlines."),
     "ref": _entry("reference", "app", "Reference data: calendars, symbols, corporate actions."),
+    "var": _entry("var", "app", "Value at risk: the daily returns behind it."),
     "order": _entry("order", "app", "Look at orders, cancel, replace and settle them."),
     "breaks": _entry("breaks", "app", "Differences between the books of others and ours."),
     "portfolio": _entry("portfolio", "app", "Positions, lots, P&L by day, equity and cash."),

@@ -11,9 +11,11 @@ as $$
         select pg_catalog.convert_to(pg_catalog.lpad(
             (p_packed + pg_catalog.repeat('500000000000000000000000', p_count)::numeric)::text, 24 * p_count, '0'),
             'UTF8') as bytes)
-    select pg_catalog.array_agg(
-        (pg_catalog.encode(pg_catalog.substring(d.bytes, 24 * n + 1, 24), 'escape')::numeric
-            - 500000000000000000000000)::double precision * (p_unit / 1e9) order by n)
-    from digits d cross join pg_catalog.generate_series(0, p_count - 1) n
+    -- In the order they are made: to sort them would copy all digits for each.
+    select array(
+        select (pg_catalog.encode(pg_catalog.substring(d.bytes, 24 * n + 1, 24), 'escape')::numeric
+            - 500000000000000000000000)::double precision * (p_unit / 1e9)
+        from pg_catalog.generate_series(0, p_count - 1) n)
+    from digits d
 $$;
 comment on function risk._unpack(numeric, integer, double precision) is 'The vector that risk._pack made one number of.';

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -25,6 +25,8 @@ from tsdb_trader.config import settings
 from tsdb_trader.db import Connection
 
 _log = logs.get("scheduler")
+# Bars and corporate actions that come later than this are for `tsdb-trader var refresh`.
+_RETURNS_BACK = timedelta(days=10)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,16 @@ def _apply_corporate_actions(conn: Connection) -> dict[str, Any]:
     }
 
 
+def _refresh_var(conn: Connection) -> dict[str, Any]:
+    """Make the returns of the last days, and the history that value at risk is measured by."""
+    # numpy takes a while to import, and no other job needs it.
+    from tsdb_trader.research import factors
+
+    now = datetime.now(UTC)
+    changed = factors.refresh(conn, (now - _RETURNS_BACK).date(), now.date())
+    return {"changed": changed, "set": factors.prepare(conn, now)}
+
+
 JOBS = (
     Job("refresh_rollups", _refresh_rollups, "interval", {"seconds": 60}),
     Job("snapshot_books", _snapshot_books, "interval", {"minutes": 5}),
@@ -113,6 +125,7 @@ JOBS = (
     Job("seal_log", _seal_log, "interval", {"seconds": 60}),
     Job("apply_corporate_actions", _apply_corporate_actions, "cron", {"hour": 7, "minute": 45}),
     Job("verify_log", _verify_log, "cron", {"hour": 3, "minute": 40}),
+    Job("refresh_var", _refresh_var, "interval", {"minutes": 30}),
     Job("apply_retention", _apply_retention, "cron", {"hour": 2, "minute": 40}),
     Job("check_orphans", _check_orphans, "cron", {"hour": 3, "minute": 10}),
 )
