@@ -155,7 +155,7 @@ begin
             v_level.bars, '_' || v_level.bars || '_trades_current',
             '_' || v_level.bars || '_quotes_current', v_level.bucket, v_level.timezone);
         execute format(
-            'grant select on market.%I to tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator',
+            'grant select on market.%I to tsdb_reader',
             v_level.bars);
     end loop;
 end
