@@ -1,5 +1,5 @@
 -- Whose daily bars an instrument's returns are made of: p_feed, else the feed of its last return, else the
--- only feed that has any. Errors: TT001 several feeds and none of them chosen; TT002 unknown feed.
+-- only feed that has any. Errors: TT001 several feeds and none of them chosen.
 create or replace function risk._daily_feeds(p_from timestamptz, p_to timestamptz, p_feed text)
 returns table (instrument_id integer, feed_id integer)
 language plpgsql
@@ -7,15 +7,11 @@ stable
 as $$
 #variable_conflict use_column
 declare
-    v_feed_id integer;
+    v_feed_id constant integer := (select f.feed_id from ops.feeds f where f.feed = p_feed);
     v_instruments integer[];
     v_feeds integer[];
     v_several text;
 begin
-    select f.feed_id into v_feed_id from ops.feeds f where f.feed = p_feed;
-    if p_feed is not null and v_feed_id is null then
-        raise exception 'unknown feed %', p_feed using errcode = 'TT002';
-    end if;
     with offered as materialized (
         select b.instrument_id, b.feed_id
         from market._source_bars b

@@ -18,6 +18,9 @@ begin
         raise exception 'cannot refresh returns from % to %', coalesce(p_from::text, 'null'),
             coalesce(p_to::text, 'null') using errcode = 'TT001';
     end if;
+    if p_feed is not null and not exists (select from ops.feeds f where f.feed = p_feed) then
+        raise exception 'unknown feed %', p_feed using errcode = 'TT002';
+    end if;
     -- Two at once would each write what the other has just written.
     perform pg_advisory_xact_lock(hashtextextended('risk.refresh_returns', 0));
     with feeds as materialized (
