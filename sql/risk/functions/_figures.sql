@@ -2,7 +2,8 @@
 -- amounts in account currency, concentrations as fractions of 1, mark_age in seconds. A figure is null where
 -- it cannot be known: a held position without a mark, or one in a currency other than the account's.
 -- The trading day is by the calendar that the session's parameter "calendar" names, or that of UTC.
--- var is null, which is unknown, until something computes it.
+-- var is that of accounts (a strategy's has no limit of its own: null), measured only where one is limited, because it costs
+-- more than the rest together.
 create or replace function risk._figures(p_session_id uuid, p_as_of timestamptz)
 returns setof risk.figures
 language plpgsql
@@ -10,6 +11,9 @@ stable
 as $$
 declare
     v_day record;
+    v_limited constant boolean := exists (
+        select from risk.monitor_limits l
+        where l.measure = 'var' and l.superseded_at = 'infinity' and p_as_of >= l.valid_from and p_as_of < l.valid_to);
 begin
     select d.* into v_day
     from ops.sessions s cross join lateral risk._trading_day(s.parameters->>'calendar', p_as_of) d
@@ -46,7 +50,7 @@ begin
         case when b.known then b.net end,
         case when b.known then coalesce(b.largest / nullif(b.gross, 0), 0) end,
         case when b.known then coalesce(b.largest_sector / nullif(b.gross, 0), 0) end,
-        null::numeric,
+        case when v_limited and b.strategy_id = 0 then risk._var_of(p_session_id, b.account, p_as_of)::numeric end,
         -- A night is no age: marks are as old as the market was open since.
         case when not b.held then 0
              when b.known then greatest(extract(epoch from

@@ -79,6 +79,11 @@ def step_plans(conn: Connection, session_id: UUID, as_of: datetime) -> int:
     return _count(conn, "select oms.step_plans(%s, %s)", (session_id, as_of))
 
 
+def record_var(conn: Connection, session_id: UUID, as_of: datetime) -> int:
+    """Record the day's value at risk, once; return the rows written (``risk.record_var``)."""
+    return _count(conn, "select risk.record_var(%s, %s)", (session_id, as_of))
+
+
 def watch_sessions(conn: Connection) -> int:
     """End breaches and plans of sessions that are over (``risk.watch_sessions``)."""
     return _count(conn, "select risk.watch_sessions()", ())

@@ -77,6 +77,8 @@ class RiskWorker:
             self._stale = watch.watch_workers(conn, STALE)
             self._due = watch.watch_orders(conn, STUCK)
             monitor.watch_sessions(conn)
+            for session in found:
+                monitor.record_var(conn, session.session_id, self._seen[session.session_id].as_of)
         return False
 
     def _due_time(self, session: monitor.Open) -> datetime | None:
