@@ -173,7 +173,7 @@ def attempts(conn: psycopg.Connection[Any], table: tuple[str, str]) -> list[sql.
     name = sql.Identifier(*table)
     row = conn.execute(
         """select attname from pg_attribute where attrelid = %s::regclass and attnum > 0
-        and not attisdropped and attgenerated = '' order by attidentity, attnum limit 1""",
+        and not attisdropped and attgenerated = '' order by attidentity, attname ~ '_id$', attnum limit 1""",
         (name.as_string(conn),),
     ).fetchone()
     assert row is not None

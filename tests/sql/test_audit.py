@@ -21,6 +21,8 @@ Connect = Callable[..., psycopg.Connection[Any]]
 
 UNAUDITED = {
     "oms.submit_order": "is a basket of one, which is audited",
+    "risk.halt": "is risk.set_state, which is audited",
+    "risk.resume": "is risk.set_state, which is audited",
     "ref.change_symbol": "records facts with ref.record, which is audited",
     "oms.reconcile_orders": "only compares; what differs are rows of oms.breaks, resolved by name",
     "oms.reconcile_trades": "only compares, as oms.reconcile_orders",
@@ -88,7 +90,7 @@ def test_halt_by_a_person_names_the_login_and_the_reason(conn, session, person):
     anna.execute("set role tsdb_risk")
     anna.execute("""select risk.resume('{"account": "main"}', 'it was a test')""")
     assert audit(conn) == [
-        ("anna_test", "anna_test", "risk.halt", '{"account": "main"}', "too fast"),
+        ("anna_test", "anna_test", "risk.set_state", '{"account": "main"}', "too fast"),
         ("anna_test", "tsdb_risk", "risk.resume", '{"account": "main"}', "it was a test"),
     ]
     [(application, recent)] = conn.execute(

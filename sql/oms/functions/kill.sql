@@ -23,6 +23,8 @@ declare
     v_found bigint[];
     v_cancelled bigint[];
 begin
+    perform ops._audit('oms.kill', p_scope::text,
+        jsonb_build_object('request_id', p_request_id, 'as_of', p_as_of), p_reason);
     perform oms._require_read_committed();
     perform risk._check_scope(p_scope);
     perform risk._check_names(p_scope);

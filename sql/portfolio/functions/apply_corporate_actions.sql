@@ -15,6 +15,8 @@ declare
     v_status text;
     v_changed integer;
 begin
+    perform ops._audit('portfolio.apply_corporate_actions', p_session_id::text,
+        jsonb_build_object('trading_date', p_trading_date));
     perform oms._require_read_committed();
     if p_trading_date is null or not isfinite(p_trading_date) then
         raise exception 'corporate actions are applied up to a day, not %', coalesce(p_trading_date::text, 'null')

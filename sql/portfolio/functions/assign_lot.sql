@@ -17,6 +17,8 @@ declare
     v_assignment_id bigint;
     v_unmet record;
 begin
+    perform ops._audit('portfolio.assign_lot', p_execution_id::text,
+        jsonb_build_object('opening_execution_id', p_opening_execution_id, 'quantity', p_quantity), p_reason);
     if (p_quantity >= 0 and p_quantity < 'infinity') is not true or coalesce(p_reason, '') = '' then
         raise exception 'an assignment needs a quantity, not %, and a reason', coalesce(p_quantity::text, 'null')
             using errcode = 'TT001';

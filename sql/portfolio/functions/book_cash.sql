@@ -28,6 +28,10 @@ declare
     v_entry portfolio._cash_entries;
     v_old portfolio._cash_entries;
 begin
+    perform ops._audit('portfolio.book_cash', p_session_id::text,
+        jsonb_build_object('account', p_account, 'kind', p_kind, 'currency', p_currency, 'amount', p_amount,
+            'as_of', p_as_of, 'reference', p_reference, 'strategy', p_strategy, 'symbol', p_symbol,
+            'trade_date', p_trade_date), p_reason);
     v_entry.session_id := p_session_id;
     v_entry.account := p_account;
     v_entry.kind := p_kind;

@@ -16,6 +16,8 @@ declare
     v_control record;
     v_authorisation_id bigint;
 begin
+    perform ops._audit('risk.authorise_order', p_order::text,
+        jsonb_build_object('controls', p_controls, 'expires_at', p_expires_at), p_reason);
     perform risk._require_person('authorising an order');
     perform risk._require_reason(p_reason, 'an authorisation');
     if v_order.authorisation_id is not null then

@@ -9,6 +9,8 @@ as $$
 declare
     v_strategy signal.strategies;
 begin
+    perform ops._audit('risk.disable_strategy', p_strategy::text,
+        '{}', p_reason);
     perform risk._require_reason(p_reason, 'disabling a strategy');
     select * into v_strategy from signal.strategies s where s.strategy = p_strategy for no key update;
     if not found then

@@ -9,6 +9,8 @@ as $$
 declare
     v_strategy signal.strategies;
 begin
+    perform ops._audit('risk.enable_strategy', p_strategy::text,
+        '{}', p_reason);
     perform risk._require_person('enabling a strategy');
     perform risk._require_reason(p_reason, 'enabling a strategy');
     select * into v_strategy from signal.strategies s where s.strategy = p_strategy for no key update;

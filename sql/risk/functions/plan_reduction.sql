@@ -29,6 +29,9 @@ declare
     v_plan_id bigint;
     v_leg record;
 begin
+    perform ops._audit('risk.plan_reduction', p_session_id::text,
+        jsonb_build_object('account', p_account, 'strategy', p_strategy, 'targets', p_targets,
+            'schedule', p_schedule, 'as_of', p_as_of), p_reason);
     if p_as_of is null or coalesce(p_reason, '') = '' then
         raise exception 'a plan needs a reason and p_as_of, the session time' using errcode = 'TT001';
     end if;

@@ -18,6 +18,7 @@ declare
     v_instruments integer;
     v_set_id bigint;
 begin
+    perform ops._audit('risk.prepare_var', p_as_of::text);
     if p_as_of is null or not isfinite(p_as_of) then
         raise exception 'value at risk is prepared as of a time' using errcode = 'TT001';
     end if;

@@ -16,6 +16,9 @@ as $$
 declare
     v_restriction_id bigint;
 begin
+    perform ops._audit('risk.restrict', p_symbol::text,
+        jsonb_build_object('account', p_account, 'side', p_side, 'valid_from', p_valid_from,
+            'valid_to', p_valid_to), p_reason);
     perform risk._require_reason(p_reason, 'a restriction');
     perform risk._check_range(p_valid_from, p_valid_to);
     if p_side not in ('buy', 'sell', 'sell_short') then

@@ -21,6 +21,9 @@ declare
     v_now timestamptz;
     v_band_id bigint;
 begin
+    perform ops._audit('risk.set_price_band', p_symbol::text,
+        jsonb_build_object('low', p_low, 'high', p_high, 'valid_from', p_valid_from, 'valid_to', p_valid_to,
+            'session_id', p_session_id), p_reason);
     perform risk._require_reason(p_reason, 'a price band');
     perform risk._check_range(p_valid_from, p_valid_to);
     if p_session_id is not null and not exists (select from ops.sessions s where s.session_id = p_session_id) then

@@ -15,6 +15,8 @@ declare
     v_now timestamptz;
     v_halt_id bigint;
 begin
+    perform ops._audit('risk.set_state', p_scope::text,
+        jsonb_build_object('state', p_state), p_reason);
     perform risk._check_scope(p_scope);
     if p_state is null or p_state not in ('active', 'reducing', 'halted') then
         raise exception 'state "%" is none of active, reducing, halted', p_state using errcode = 'TT001';

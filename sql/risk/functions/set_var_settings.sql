@@ -12,6 +12,8 @@ declare
     v_new risk.var_settings;
     v_bad text;
 begin
+    perform ops._audit('risk.set_var_settings', p_settings::text,
+        '{}', p_reason);
     if coalesce(p_reason, '') = '' or jsonb_typeof(p_settings) is distinct from 'object' then
         raise exception 'settings need an object of them and a reason' using errcode = 'TT001';
     end if;

@@ -8,6 +8,8 @@ as $$
 declare
     v_found risk.restrictions;
 begin
+    perform ops._audit('risk.unrestrict', p_restriction_id::text,
+        '{}', p_reason);
     perform risk._require_reason(p_reason, 'lifting a restriction');
     select * into v_found from risk.restrictions r where r.restriction_id = p_restriction_id for update;
     if not found then

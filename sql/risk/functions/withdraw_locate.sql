@@ -9,6 +9,8 @@ as $$
 declare
     v_found risk.locates;
 begin
+    perform ops._audit('risk.withdraw_locate', p_locate_id::text,
+        '{}', p_reason);
     perform risk._require_reason(p_reason, 'withdrawing a locate');
     select * into v_found from risk.locates l where l.locate_id = p_locate_id for update;
     if not found then
