@@ -36,11 +36,7 @@ UNAUDITED = {
     "market.derive_quotes": "made from stored events; the same whoever asks",
     "market.refresh_quality": "measured from stored ticks; the same whoever asks",
     "market.resolve_news": "follows from the registered symbols; the same whoever asks",
-    "market._bar_number": "computes, writes nothing",
-    "market._product": "computes, writes nothing",
     "ops.check_invariants": "reads, writes nothing",
-    "signal.run_pairs": "computes, writes nothing",
-    "oms.verify_log": "reads, writes nothing",
 }
 """Volatile functions that people may call and that leave no row, and why that is enough."""
 
