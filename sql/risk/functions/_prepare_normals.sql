@@ -11,6 +11,8 @@ as $$
             select risk._normal(p_settings.seed, path, f.k)
             from pg_catalog.generate_series(1, p_settings.paths) path order by path))
     from pg_catalog.generate_series(1, p_settings.factors + 1) as f (k)
-    on conflict do nothing
+    where not exists (
+        select from risk._normals n
+        where n.seed = p_settings.seed and n.paths = p_settings.paths and n.factor = f.k)
 $$;
 comment on function risk._prepare_normals(risk.var_settings) is 'Keeps the draws that simulations of the settings use.';
