@@ -65,7 +65,7 @@ begin
     ),
     closes as materialized (
         select c.* from portfolio._closes(p_session_id,
-            array(select distinct h.instrument_id from held h), (select min(h.since) from held h), v_to,
+            array(select distinct h.instrument_id from held h), (select min(b.trade_date) from booked b), v_to,
             p_known_at) c
     ),
     days as materialized (
