@@ -203,9 +203,9 @@ def test_breach_in_a_batch_alerts_and_sets_the_state_within_five_seconds(conn, r
                 "where resumed_at is null"
             )
             feed.batch(n * 100 - 10, 100 - (n - 1) * 0.5)
-            eventually(lambda n=n: feed.marked()[-1] == at(n * 100 - 10))
+            eventually(lambda n=n: at(n * 100 - 10) in feed.marked())
             feed.batch(n * 100, 100 - n * 0.5)
-            eventually(lambda n=n: feed.marked()[-1] == at(n * 100))
+            eventually(lambda n=n: at(n * 100) in feed.marked())
     finally:
         process.kill()
     rows = conn.execute(
@@ -252,6 +252,7 @@ class Market:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_worker_killed_in_mid_plan_makes_no_child_twice_and_ends_at_the_target(
     conn, role_url, tmp_path
 ):
@@ -278,17 +279,17 @@ def test_worker_killed_in_mid_plan_makes_no_child_twice_and_ends_at_the_target(
             second += 1
             assert second < 600, "the plan does not come to an end"
             feed.batch(second)
-            if kills < 8 and second % 4 == 0:
+            if kills < 4 and second % 8 == 0:
                 # In the middle of what this batch makes it do, or beside it.
                 threading.Event().wait(pick.uniform(0, 0.02))
                 process.kill()
                 kills += 1
                 process = Process(url, tmp_path)
-            eventually(lambda second=second: feed.marked()[-1] == at(second) or done())
+            eventually(lambda second=second: at(second) in feed.marked() or done())
             market.act(second)
     finally:
         process.kill()
-    assert kills == 8
+    assert kills == 4
     check_plan(conn, bucket_s=5, cap=20, target=50)
 
 
