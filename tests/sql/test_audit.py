@@ -87,7 +87,7 @@ def test_halt_by_a_person_names_the_login_and_the_reason(conn, session, person):
     anna.execute("""select risk.resume('{"account": "main"}', 'it was a test')""")
     assert audit(conn) == [
         ("anna_test", "anna_test", "risk.set_state", '{"account": "main"}', "too fast"),
-        ("anna_test", "tsdb_risk", "risk.resume", '{"account": "main"}', "it was a test"),
+        ("anna_test", "tsdb_risk", "risk.set_state", '{"account": "main"}', "it was a test"),
     ]
     [(application, recent)] = conn.execute(
         "select distinct application, at > now() - interval '1 minute' from ops.audit "
