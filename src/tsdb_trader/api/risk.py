@@ -104,7 +104,7 @@ def limits(conn: Connection, control: str | None = None) -> list[Limit]:
             nullif(l.valid_to, 'infinity') as valid_to, l.set_by, l.reason
         from risk.limits l join risk.controls c using (control)
         where l.superseded_at = 'infinity' and l.control = coalesce(%s, l.control)
-        order by l.control, l.scope::text, l.valid_from
+        order by l.control, l.scope::text collate "C", l.valid_from
         """,
         (control,),
     ).fetchall()
