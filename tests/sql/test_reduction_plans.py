@@ -553,3 +553,16 @@ def test_plans_are_made_by_operators_and_carried_out_by_workers(connect_as, desk
         (desk.session, AS_OF),
     )
     assert worker.execute("select oms.step_plans(%s, %s)", (desk.session, AS_OF)).fetchone() == (1,)
+
+
+def test_order_that_increases_risk_is_denied_while_a_plan_is_active(conn, desk):
+    desk.hold(100)
+    desk.plan()
+    # Lowered in the middle of the plan, the state is raised again with its next step.
+    conn.execute("update risk.halts set resumed_at = clock_timestamp(), resumed_by = 'ann'")
+    assert desk.step(0) == 1
+    [(_, status, reasons)] = submit(conn, order(desk.session, quantity="1"))
+    assert status == "denied"
+    assert any("reduction plan" in reason for reason in reasons), reasons
+    less = order(desk.session, side="sell", quantity="1", limit_price="99.99", reduce_only=True)
+    assert submit(conn, less)[0][1] == "pending_new"

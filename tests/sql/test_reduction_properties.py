@@ -196,7 +196,7 @@ class Run:
 
 @settings(
     deadline=None,
-    max_examples=25,
+    max_examples=12,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
@@ -205,7 +205,7 @@ class Run:
     st.integers(12, 60),
     st.sampled_from([1, 1, 10]),
     st.booleans(),
-    st.lists(EVENT, max_size=30),
+    st.lists(EVENT, max_size=20),
 )
 def test_plan_under_anything_keeps_its_caps_never_flips_and_ends_exactly(
     conn, start, target, cap, lot, short, events
