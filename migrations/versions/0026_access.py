@@ -104,9 +104,10 @@ grant select on ops.sessions to tsdb_worker_signals;
 grant usage on schema market, portfolio to tsdb_worker_risk;
 grant select on ops.sessions, ops.feeds, market.batches to tsdb_worker_risk;
 
-grant usage on schema market, ref to tsdb_worker_scheduler;
+grant usage on schema market, ref, portfolio to tsdb_worker_scheduler;
 grant select on ops.installation, oms.seals, oms.venue_trades, ref.venues, market.sources,
-    market.book_snapshots, market.rollups, market.retention to tsdb_worker_scheduler;
+    market.book_snapshots, market.rollups, market.retention, ops.sessions, market._source_bars,
+    risk._return_sets, risk._windows, risk.var_settings to tsdb_worker_scheduler;
 """
 
 # The schema and the order log in it are the log owner's.
@@ -114,7 +115,7 @@ LOG_RIGHTS = """
 set local role tsdb_log;
 revoke usage on schema oms from tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
 grant usage on schema oms
-    to tsdb_reader, tsdb_worker_gateway, tsdb_worker_signals, tsdb_worker_scheduler;
+    to tsdb_reader, tsdb_worker_gateway, tsdb_worker_signals, tsdb_worker_risk, tsdb_worker_scheduler;
 revoke all on oms.order_events from tsdb_worker, tsdb_quant, tsdb_readonly, tsdb_operator;
 grant select on oms.order_events to tsdb_reader;
 reset role;

@@ -87,8 +87,8 @@ def set_limit(
 ) -> int | None:
     """Set a limit, or withdraw it with None, over a range of session time; None is without end."""
     row = conn.execute(
-        "select risk.set_limit(%s, %s, %s, %s, coalesce(%s, '-infinity'), coalesce(%s, 'infinity'),"
-        " %s)",
+        "select risk.set_limit(%s, %s, %s, %s, coalesce(%s::timestamptz, '-infinity'), "
+        "coalesce(%s::timestamptz, 'infinity'), %s)",
         (control, Jsonb(scope), value, reason, valid_from, valid_to, period),
     ).fetchone()
     return row[0] if row else None
