@@ -6,7 +6,10 @@ import csv
 import shutil
 import time
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 
@@ -16,6 +19,7 @@ from tsdb_trader.api import reconciliation
 
 _AGAIN_S = 0.2
 One = Callable[..., object]
+_T = TypeVar("_T")
 _TRADES = """
 select json_agg(json_build_array('2013-10-07', t.exec_id, t.symbol, t.side, t.quantity, t.price, t.cl_ord_id))
 from (
@@ -50,6 +54,16 @@ with gone as (select %s as venue, %s as order_no),
     reports as (delete from venue._reports x using gone g where (x.venue, x.order_no) = (g.venue, g.order_no)),
     names as (delete from venue._cl_ord_ids x using gone g where (x.venue, x.order_no) = (g.venue, g.order_no))
 delete from venue._orders x using gone g where (x.venue, x.order_no) = (g.venue, g.order_no) returning 1
+"""
+# A copy of a bust that was under way when the venue lost its numbers never comes; its book agrees with ours.
+_KEPT = """
+select json_agg(b.break_id)
+from oms.breaks b
+join ref.venues v using (venue_id)
+where b.resolved_at is null and v.venue = %s and b.source = 'drop_copy'
+    and (b.ours->>'quantity')::numeric = (
+        select sum(x.quantity) from venue.executions x
+        where x.venue = v.venue and b.ours->>'exec_id' in (x.exec_id, x.reference_exec_id))
 """
 # A person is called.
 HALTED = "select count(*) > 0 from ops.alerts where kind = 'fix_sequence' and resolved_at is null"
@@ -104,13 +118,24 @@ class Person:
         read = clearing.read_trades(file)
         self._insist(lambda conn: clearing.compare_trades(conn, venue, read))
 
+    def keep(self, venue: str) -> None:
+        """Keep ours where the drop copy differs and the venue's own book does not."""
+        self._insist(lambda conn: reconciliation.reconcile_trades(conn, venue, timedelta()))
+        for break_id in self._one(_KEPT, venue) or ():  # type: ignore[attr-defined]
+            keep = partial(
+                reconciliation.resolve_break,
+                break_id=break_id, action="keep_ours", reason="their book",
+            )  # fmt: skip
+            self._insist(keep)
+            self.decisions += 1
+
     def decide(self, venue: str) -> int:
         """Take the venue's word for what differs; return how often."""
         decided: int = self._insist(lambda conn: _decide(conn, venue))
         self.decisions += decided
         return decided
 
-    def _insist(self, work: Callable[[psycopg.Connection], int]) -> int:
+    def _insist(self, work: Callable[[psycopg.Connection], _T]) -> _T:
         """Do what can be done again until the database has answered."""
         while True:
             try:

@@ -372,6 +372,8 @@ class Rig:
         )
         for venue in VENUES:
             self.person.compare_trades(venue)
+        for venue in {venue for venue, _ in self.losses}:
+            self.person.keep(venue)
 
     def stop(self) -> Iterator[tuple[str, Counter[str]]]:
         """End the workers cleanly; yield how often each ended before, and how."""

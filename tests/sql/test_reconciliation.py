@@ -95,6 +95,22 @@ def books(conn: psycopg.Connection, session: uuid.UUID) -> Books:
     return Books(conn, session)
 
 
+def test_difference_that_was_kept_stays_resolved_until_a_side_changes(conn, books):
+    books.theirs[0]["last_px"] = "98.00"
+    books.told()
+    assert books.compare() == 1
+    books.resolve("keep_ours", "their typing error")
+    for _ in range(2):
+        assert books.compare() == 0
+    assert books.breaks() == []
+    assert books.compare_flows() == 0
+    alerts = "select count(*) from ops.alerts where kind = 'break' and resolved_at is null"
+    assert conn.execute(alerts).fetchone() == (0,)
+    # Kept for other figures than there are now.
+    conn.execute('update oms.breaks set theirs = theirs || \'{"price": "97"}\'')
+    assert books.compare() == 1
+
+
 SOURCES = ("trade_capture", "drop_copy", "clearing")
 
 

@@ -44,10 +44,11 @@ begin
         where s.venue_id = v_venue_id and (c.ours = c.theirs or c.changed_at <= s.stated_at - p_grace)
     loop
         if v_flow.ours <> v_flow.theirs then
-            perform oms._note_break('position', null, v_venue_id,
+            v_break_id := oms._note_break('position', null, v_venue_id,
                 jsonb_build_object('quantity', v_flow.ours::text), jsonb_build_object('quantity', v_flow.theirs::text),
                 v_flow.reference, v_flow.source);
-            v_count := v_count + 1;
+            v_count := v_count + (
+                select count(*) from oms.breaks b where b.break_id = v_break_id and b.resolved_at is null);
         else
             select b.break_id into v_break_id from oms.breaks b
             where b.kind = 'position' and b.reference = v_flow.reference and b.venue_id = v_venue_id

@@ -54,7 +54,7 @@ begin
     where b.venue_id = v_venue_id and b.resolved_at is null and b.source = p_source and b.break_id <> all (v_found)
         and b.kind in ('status', 'quantity', 'terms', 'unknown_order')
         and (o.order_id is null or o.updated_at < p_asked_at and not o.awaits_venue);
-    return cardinality(v_found);
+    return (select count(*) from oms.breaks b where b.break_id = any (v_found) and b.resolved_at is null);
 end
 $$;
 comment on function oms.reconcile_orders(text, text, timestamptz, jsonb) is

@@ -45,7 +45,7 @@ begin
     where b.session_id = p_session_id and b.kind = 'position' and b.source = p_source and b.resolved_at is null
         and b.break_id <> all (v_found)
         and split_part(b.reference, ' ', 1) in (select t->>'account' from jsonb_array_elements(p_positions) t);
-    return cardinality(v_found);
+    return (select count(*) from oms.breaks b where b.break_id = any (v_found) and b.resolved_at is null);
 exception
     when invalid_text_representation then
         raise exception 'a position cannot be used: %', sqlerrm using errcode = 'TT001';

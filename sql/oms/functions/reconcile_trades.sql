@@ -72,7 +72,7 @@ begin
         -- One source that contradicts itself stays open.
         and not (b.kind = 'execution_content' and b.ours ? 'source')
         and split_part(b.reference, ' ', 1) = any (v_days::text[]);
-    return cardinality(v_found);
+    return (select count(*) from oms.breaks b where b.break_id = any (v_found) and b.resolved_at is null);
 end
 $$;
 comment on function oms.reconcile_trades(text, interval, interval) is
