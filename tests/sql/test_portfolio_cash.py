@@ -155,7 +155,10 @@ def test_ledger_is_the_cash_of_positions_filled_by_a_venue(conn):
 
 def test_funding_of_a_position_is_in_its_net_result(conn):
     own = books(conn)
-    own.fill(-100, 10)
+    [(manual,)] = conn.execute(
+        "select strategy_id from signal.strategies where strategy = 'manual'"
+    ).fetchall()
+    own.fill(-100, 10, strategy=manual)
     own.rebuild()
     set_quote(conn, own.session, bid=9.99, ask=10.01)
     ours = {"strategy": "manual", "symbol": "IBM", "kind": "funding"}
