@@ -49,6 +49,7 @@ _COMMANDS = {
     "var": _entry("var", "app", "Value at risk: the daily returns behind it."),
     "order": _entry("order", "app", "Look at orders, cancel, replace and settle them."),
     "breaks": _entry("breaks", "app", "Differences between the books of others and ours."),
+    "plan": _entry("plan", "app", "Orderly reductions: plan, list, pause, resume, cancel."),
     "portfolio": _entry("portfolio", "app", "Positions, lots, P&L by day, equity and cash."),
     "risk": _entry("risk", "app", "The kill switch, trading states, limits, strategies."),
     "session": _entry("session", "app", "Open, close and list sessions."),

@@ -73,6 +73,8 @@ begin
         exists (select from ref.accounts where account = v_order.account) as has_account,
         v_order.parent_order_id is null
             or exists (select from oms.orders where order_id = v_order.parent_order_id) as has_parent,
+        v_order.plan_id is null
+            or exists (select from risk.reduction_plans where plan_id = v_order.plan_id) as has_plan,
         v_order.authorisation_id is null or exists (
             select from risk.authorisations where authorisation_id = v_order.authorisation_id) as has_authorisation,
         (select strategy_id from signal.strategies where strategy = v_order.strategy) as strategy_id,
@@ -92,6 +94,7 @@ begin
         when not v_order.is_parent and v.venue_id is null then
             format('venue "%s" does not exist', v_order.venue)
         when not v.has_parent then format('parent order %s does not exist', v_order.parent_order_id)
+        when not v.has_plan then format('reduction plan %s does not exist', v_order.plan_id)
         when not v.has_authorisation then format('authorisation %s does not exist', v_order.authorisation_id)
     end;
     if v_problem is not null then
