@@ -1,7 +1,7 @@
 -- Runs every control on one order at a session time. Fails closed: a missing limit, quote or rate
 -- denies. A control that is not required (risk.controls) is off, and costs nothing, until a limit covers the
--- order; then what it needs and cannot have denies as well. p_ahead: orders of the same basket that count as working already. p_current: the order as
--- it is, when p_order is what it is to become. Contingent legs are judged in full when they are
+-- order; then what it needs and cannot have denies as well. p_ahead: orders of the same basket that count
+-- as working already. p_current: the order as it is, when p_order is what it is to become. Contingent legs are judged in full when they are
 -- released; on submission they count as nothing in the market.
 -- The caller holds the account's lock when the answer is to be relied on.
 create or replace function risk._evaluate(

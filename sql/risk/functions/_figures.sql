@@ -24,7 +24,7 @@ begin
         select p.account, coalesce(p.strategy_id, 0) as strategy_id, p.instrument_id, i.sector,
             bool_or(p.quantity <> 0) as held,
             bool_and(i.currency = a.currency and (p.quantity = 0 or p.mark is not null)) as known,
-            sum(p.total_pnl) as total_pnl,
+            sum(p.net_pnl) as total_pnl,
             coalesce(sum(p.quantity * p.mark) filter (where p.quantity <> 0), 0) as value,
             min(p.marked_at) filter (where p.quantity <> 0) as marked_at
         from portfolio.pnl p

@@ -20,8 +20,8 @@ begin
     cross join lateral risk._trading_day(s.parameters->>'calendar', p_as_of) d
     cross join lateral (
         -- A sum over a missing mark would hide it.
-        select case when coalesce(bool_and(i.currency = a.currency and p.total_pnl is not null), true)
-            then coalesce(sum(p.total_pnl), 0) end as total
+        select case when coalesce(bool_and(i.currency = a.currency and p.net_pnl is not null), true)
+            then coalesce(sum(p.net_pnl), 0) end as total
         from portfolio.pnl p
         join ref.instruments i using (instrument_id)
         join ref.accounts a using (account)
