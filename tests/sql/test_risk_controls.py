@@ -436,6 +436,119 @@ def test_order_that_could_trade_with_our_own_is_denied(conn, session, resting, c
     assert denied_by(conn, order(session, **coming)) == (["self_match"] if matches else [])
 
 
+# Losses -------------------------------------------------------------------------------------------
+
+
+def test_loss_of_the_day_at_the_limit_passes_and_more_is_denied(conn, session):
+    hold(conn, session, 100, "100")
+    fees = conn.execute("select sum(fees) from portfolio.positions").fetchone()[0]
+    set_quote(conn, session, bid=98.99, ask=99.01)
+    buy, sell = (
+        order(session, limit_price="99.00"),
+        order(session, side="sell", limit_price="99.00"),
+    )
+    limit(conn, "daily_loss", 100 + fees)
+    assert denied_by(conn, buy | {"quantity": "1"}) == []
+    limit(conn, "daily_loss", Decimal("99.99") + fees)
+    assert denied_by(conn, buy | {"quantity": "1"}) == ["daily_loss"]
+    assert denied_by(conn, sell) == [], "what reduces is never kept back"
+
+
+def test_loss_of_yesterday_is_not_of_today(conn, session):
+    hold(conn, session, 100, "100")
+    set_quote(conn, session, bid=98.99, ask=99.01)
+    conn.execute("select risk.monitor_session(%s, %s)", (session, AS_OF))
+    limit(conn, "daily_loss", 1)
+    assert denied_by(conn, order(session, limit_price="99.00")) == ["daily_loss"]
+    tomorrow = AS_OF + timedelta(days=1)
+    set_quote(conn, session, bid=98.99, ask=99.01, ts=tomorrow)
+    assert denied_by(conn, order(session, limit_price="99.00"), tomorrow) == []
+
+
+def test_fall_from_the_highest_mark_at_the_limit_passes_and_more_is_denied(conn, session):
+    hold(conn, session, 100, "100")
+    set_quote(conn, session, bid=104.99, ask=105.01)
+    conn.execute("select risk.monitor_session(%s, %s)", (session, AS_OF))
+    set_quote(conn, session, bid=102.99, ask=103.01)
+    limit(conn, "drawdown", 200)
+    assert denied_by(conn, order(session, limit_price="103.00")) == []
+    limit(conn, "drawdown", "199.99")
+    assert denied_by(conn, order(session, limit_price="103.00")) == ["drawdown"]
+
+
+@pytest.mark.parametrize("control", ["daily_loss", "drawdown"])
+def test_loss_that_is_not_known_denies(conn, book, control):
+    limit(conn, control, 1_000_000_000)
+    assert denied_by(conn, order(book, quantity="1")) == []
+    conn.execute("delete from market.latest_quotes where instrument_id = ref.instrument_id('AIG')")
+    assert denied_by(conn, order(book, quantity="1")) == [control]
+
+
+@pytest.mark.parametrize("control", ["clock_skew", "incremental_var", "sector_exposure"])
+def test_optional_control_without_its_data_denies_where_a_limit_is_set(conn, session, control):
+    limit(conn, control, 1_000_000_000)
+    assert denied_by(conn, order(session)) == [control]
+
+
+# Trading states -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scope", [{}, {"account": "main"}, {"symbol": "IBM"}, {"venue": "SIM"}])
+def test_reducing_state_lets_through_what_does_not_get_past_flat(conn, session, scope):
+    hold(conn, session, 100)
+    conn.execute("select risk.set_state(%s, 'reducing', 'too much')", (Jsonb(scope),))
+    sell = order(session, side="sell", limit_price="100")
+    assert denied_by(conn, order(session, quantity="1")) == ["halt"]
+    assert denied_by(conn, sell | {"quantity": "101"}) == ["halt"]
+    assert denied_by(conn, sell | {"quantity": "60"}) == []
+    assert denied_by(conn, sell | {"quantity": "41"}) == ["halt"], "60 of the 100 are being sold"
+    assert denied_by(conn, sell | {"quantity": "40"}) == []
+    conn.execute("select risk.set_state(%s, 'halted', 'stop')", (Jsonb(scope),))
+    assert denied_by(conn, sell | {"quantity": "1"}) == ["halt"]
+
+
+# Authorisations -----------------------------------------------------------------------------------
+
+
+def test_second_person_lets_one_order_exceed_soft_controls(conn, session, connect_as):
+    limit(conn, "name_exposure", 5_000)
+    spec = order(session)
+    assert denied_by(conn, spec) == ["name_exposure"]
+    [(number,)] = connect_as("tsdb_risk").execute(
+        "select risk.authorise_order(%s, '{name_exposure}', 'known client', clock_timestamp() + '1 h')",
+        (Jsonb(spec),),
+    )
+    spec["authorisation_id"] = number
+    [(order_id, status, reasons)] = submit(conn, spec)
+    assert (status, reasons) == ("pending_new", [])
+    row = conn.execute(
+        "select passed, reason, observed, limit_value from risk.checks "
+        "where order_id = %s and control = 'name_exposure'",
+        (order_id,),
+    ).fetchone()
+    assert row[0]
+    assert f"authorisation {number} allows it" in row[1]
+    assert row[2] > row[3]
+    [(_, status, reasons)] = submit(conn, spec)
+    assert status == "denied"
+    assert f"authorisation {number} was used by order {order_id}" in reasons[0]
+
+
+def test_authorisation_does_not_help_against_hard_controls(conn, session, connect_as):
+    limit(conn, "name_exposure", 5_000)
+    limit(conn, "order_quantity", 99)
+    spec = order(session)
+    [(number,)] = connect_as("tsdb_risk").execute(
+        "select risk.authorise_order(%s, '{name_exposure}', 'known client', clock_timestamp() + '1 h')",
+        (Jsonb(spec),),
+    )
+    [(_, status, reasons)] = submit(conn, spec | {"authorisation_id": number})
+    assert status == "denied"
+    assert [r.split(":")[0] for r in reasons] == ["order_quantity", "name_exposure"]
+    used = conn.execute("select used_at from risk.authorisations").fetchone()
+    assert used == (None,)
+
+
 # Options and requirements -------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from daily_bars import add_bars
-from factories import add_instrument, open_session, set_quote
+from factories import add_instrument, open_session, order, set_quote, submit
 from tsdb_trader.research import factors
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
@@ -167,6 +167,25 @@ def test_increment_is_the_difference_of_two_revaluations(conn, market, held, val
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
     [(whole,)] = conn.execute("select risk._var_of(%s, 'main', %s)", (session, as_of))
     assert whole == pytest.approx(Z * np.sqrt(((used @ before) ** 2).mean()), rel=1e-6)
+
+
+def test_order_that_adds_more_than_the_limit_of_incremental_var_is_denied(conn, market):
+    session, _, as_of = market
+    for symbol, quantity in POSITIONS.items():
+        hold(conn, session, symbol, quantity)
+    prepare(conn, as_of, factors=4)
+    spec = order(session, symbol="AAA", quantity="10", limit_price="100.00")
+    [(adds,)] = conn.execute(
+        "select risk._var_increment(%s, 'main', %s, 1000, %s)",
+        (session, add_instrument(conn, "AAA"), as_of),
+    )
+    assert adds > 0
+    set_limit = "select risk.set_limit('incremental_var', '{}', %s, 'test')"
+    conn.execute(set_limit, (float(adds) * 1.0001,))
+    assert submit(conn, spec, as_of=as_of)[0][1] == "pending_new"
+    conn.execute(set_limit, (float(adds) * 0.9999,))
+    [(_, status, reasons)] = submit(conn, spec, as_of=as_of)
+    assert (status, [r.split(":")[0] for r in reasons]) == ("denied", ["incremental_var"])
 
 
 @pytest.mark.parametrize(
