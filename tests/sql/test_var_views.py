@@ -180,7 +180,7 @@ def test_order_that_adds_more_than_the_limit_of_incremental_var_is_denied(conn, 
         (session, add_instrument(conn, "AAA"), as_of),
     )
     assert adds > 0
-    set_limit = "select risk.set_limit('incremental_var', '{}', %s, 'test')"
+    set_limit = "select risk.set_limit('incremental_var', '{}', %s::numeric, 'test')"
     conn.execute(set_limit, (float(adds) * 1.0001,))
     assert submit(conn, spec, as_of=as_of)[0][1] == "pending_new"
     conn.execute(set_limit, (float(adds) * 0.9999,))
