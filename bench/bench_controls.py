@@ -68,7 +68,6 @@ def main() -> None:
 
         submit()
         conn.execute("create temporary table bare (like oms.orders including all)")
-        conn.execute("insert into bare overriding system value select * from oms.orders limit 1")
         columns = ", ".join(
             name
             for (name,) in conn.execute(

@@ -145,8 +145,8 @@ def test_position_limit_holds_at_every_commit_of_submitters_cancels_fills_and_re
         (storm.cancel, None), (storm.answer, None),
     )  # fmt: skip
     threads = [
-        threading.Thread(target=storm.run, args=(work, connect_as(None), random.Random(number)))
-        for number, work in enumerate(works)
+        threading.Thread(target=storm.run, args=(work, connect_as(role), random.Random(number)))
+        for number, (work, role) in enumerate(works)
     ]
     for thread in threads:
         thread.start()

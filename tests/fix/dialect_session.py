@@ -48,6 +48,9 @@ class Callbacks:
     def disconnected(self) -> None:
         self.wake()
 
+    def heard(self, _sending_time: str) -> None:
+        pass
+
     def receive(self, message: FixMessage, _fields: Fields) -> None:
         emit(event="message", raw=message.raw)
         self.reported.set()

@@ -209,7 +209,7 @@ def test_adjusted_daily_readers_may_call_it(conn, connect_as):
     stock = add_instrument(conn, "IBM")
     add_bars(conn, stock, {"2020-01-02": 100, "2020-01-03": 50})
     record(conn, "splits", symbol="IBM", ex_date="2020-01-03", new_shares=2)
-    for role in ("tsdb_quant", "tsdb_readonly", "tsdb_worker", "tsdb_operator"):
+    for role in ("tsdb_quant", "tsdb_readonly", "tsdb_operator"):
         assert closes(connect_as(role), stock) == {"2020-01-02": 50, "2020-01-03": 50}
 
 
