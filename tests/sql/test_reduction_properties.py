@@ -58,6 +58,7 @@ class Run:
         self.quote()
         side = {"side": "buy"} if start > 0 else {"side": "sell_short", "limit_price": "99.99"}
         spec = order(self.session, quantity=str(abs(start)), **side)
+        conn.execute("update ref.instruments set lot_size = 1")
         [(order_id, status, reasons)] = submit(conn, spec)
         assert status == "pending_new", reasons
         Venue(conn, order_id).fill(abs(start))

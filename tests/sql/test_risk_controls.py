@@ -144,11 +144,12 @@ def test_lot_size_of_the_instrument_counts(conn, session):
     assert denied_by(conn, order(session, quantity="149")) == ["lot_size"]
 
 
-def test_odd_lot_that_closes_an_odd_position_passes(conn, session):
+def test_odd_lot_may_reduce(conn, session):
     hold(conn, session, 130)
     conn.execute("update ref.instruments set lot_size = 50")
     sell = order(session, side="sell", limit_price="100")
-    assert denied_by(conn, sell | {"quantity": "31"}) == ["lot_size"]
+    assert denied_by(conn, order(session, quantity="30")) == ["lot_size"]
+    assert denied_by(conn, sell | {"quantity": "131"}) == ["lot_size"], "it would turn"
     assert denied_by(conn, sell | {"quantity": "30"}) == []
 
 

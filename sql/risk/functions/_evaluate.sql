@@ -251,9 +251,8 @@ begin
             (8, 'market_data', 'limit', v_age >= 0, 'the latest quote is later than the order', v_age, v_limits.market_data),
             (9, 'clock_skew', 'option', true, 'the session has no batch', v_skew, v_limits.clock_skew),
             (10, 'tick_size', 'rule', v_on_tick, 'a price is no multiple of the tick size', null, null),
-            -- An odd position is closed by an odd lot.
-            (11, 'lot_size', 'rule', mod(p_order.quantity, v.lot_size) = 0
-                or v_reduces and mod(v_account_observed, v.lot_size) = 0,
+            -- An odd position is got rid of by odd lots.
+            (11, 'lot_size', 'rule', mod(p_order.quantity, v.lot_size) = 0 or v_reduces,
                 'the quantity is no multiple of ' || trim_scale(v.lot_size), null, null),
             (12, 'order_quantity', 'limit', true, null, p_order.quantity, v_limits.order_quantity),
             (13, 'min_quantity', 'floor', true, null, p_order.quantity, v_limits.min_quantity),
