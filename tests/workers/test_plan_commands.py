@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from factories import AS_OF, Venue, open_session, order, set_quote, submit
-from tsdb_trader import cli
-from tsdb_trader.config import settings
+from workers.command_line import Run, runner
 
 WHY = ("--reason", "too large")
 PACE = ("--schedule", '{"bucket_s": 60, "max_quantity": 10}')
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    database: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Run]:
+def run(at_test_database: None, capsys: pytest.CaptureFixture[str]) -> Run:
     """Return a function that runs `tsdb-trader plan` in this process."""
-    monkeypatch.setenv("TSDB_TRADER_DATABASE_URL", database)
-    monkeypatch.setenv("TSDB_TRADER_HOME", str(tmp_path))
-    settings.cache_clear()
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(("plan", *arguments))
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    yield run
-    settings.cache_clear()
+    return runner(capsys, "plan")
 
 
 @pytest.fixture

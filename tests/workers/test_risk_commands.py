@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
 import pytest
 
 from factories import Venue, open_session, order, set_quote, submit
-from tsdb_trader import cli
-from tsdb_trader.config import settings
+from workers.command_line import Done, Run, runner
 
 WHY = ("--reason", "looks wrong")
 
 
-class Done(NamedTuple):
-    """What a command said, and its exit status."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
 @pytest.fixture
-def run(
-    database: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Run]:
+def run(at_test_database: None, capsys: pytest.CaptureFixture[str]) -> Run:
     """Return a function that runs `tsdb-trader risk` in this process."""
-    monkeypatch.setenv("TSDB_TRADER_DATABASE_URL", database)
-    monkeypatch.setenv("TSDB_TRADER_HOME", str(tmp_path))
-    settings.cache_clear()
-
-    def run(*arguments: str) -> Done:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(("risk", *arguments))
-        said = capsys.readouterr()
-        return Done(int(ended.value.code or 0), said.out, said.err)
-
-    yield run
-    settings.cache_clear()
+    return runner(capsys, "risk")
 
 
 @pytest.fixture
