@@ -73,7 +73,7 @@ where coalesce(f.quantity, 0) <> coalesce(p.quantity, 0)
 # up to the moment both sides were stopped. What it said is in the books by the clearing file.
 _NOT_ARCHIVED = """
 select r.venue, r.exec_id from venue._reports r
-where r.sent and r.exec_id is not null
+where r.sent and r.exec_id is not null and r.session_id is not null
     and not exists (select from oms.fix_messages m where m.direction = 'in' and m.exec_id = r.exec_id)
     and not exists (
         select from unnest(%s::text[], %s::timestamptz[]) l (venue, at)
