@@ -55,6 +55,15 @@ def test_invariants_of_a_sound_session_all_hold(
     assert len(found) == 10
 
 
+def test_order_whose_replace_was_never_told_of_is_compared_all_the_same(
+    conn: psycopg.Connection, session_id: uuid.UUID
+) -> None:
+    conn.execute("update venue._orders set cl_ord_id = 'R-1'")
+    assert _broken(conn, session_id) == []
+    conn.execute("update venue._orders set cumulative_quantity = 90")
+    assert any("the venue's own book" in name for name in _broken(conn, session_id))
+
+
 def test_invariants_of_a_parent_whose_child_filled_all_hold(
     conn: psycopg.Connection, session_id: uuid.UUID
 ) -> None:

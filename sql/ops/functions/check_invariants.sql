@@ -64,25 +64,27 @@ begin
 
     return query
     with ours as (
-        select o.order_id, o.cl_ord_id, o.cumulative_quantity as on_order,
+        -- Under the ClOrdID it was entered with: a venue that forgot its sessions may have accepted others untold.
+        select o.order_id, min(n.cl_ord_id) as root_cl_ord_id, o.cumulative_quantity as on_order,
             coalesce(sum(e.quantity), 0) as executed
         from oms.orders o
+        left join oms.order_actions n on n.order_id = o.order_id and n.kind = 'new'
         left join oms.executions e on e.order_id = o.order_id
         -- A parent's fills are its children's, and no venue knows it.
         where o.session_id = p_session_id and o.status <> 'denied' and not o.is_parent
         group by o.order_id),
     booked as (
-        select v.cl_ord_id, v.cumulative_quantity as on_book, coalesce(sum(x.quantity), 0) as traded
+        select v.root_cl_ord_id, v.cumulative_quantity as on_book, coalesce(sum(x.quantity), 0) as traded
         from venue.orders v
         left join venue.executions x on x.venue = v.venue and x.order_no = v.order_no
         where v.session_id = p_session_id
-        group by v.venue, v.order_no, v.cl_ord_id, v.cumulative_quantity),
+        group by v.venue, v.order_no, v.root_cl_ord_id, v.cumulative_quantity),
     compared as (
         select count(*) as orders, coalesce(sum(o.executed), 0) as executed,
             coalesce(sum(v.traded), 0) as traded,
             count(*) filter (where o.order_id is null or o.on_order <> o.executed
                 or o.on_order <> coalesce(v.on_book, 0) or v.on_book <> v.traded) as different
-        from ours o full join booked v using (cl_ord_id))
+        from ours o full join booked v using (root_cl_ord_id))
     select 'executions = quantity on the order = the venue''s own book',
         different = 0,
         format('%s orders, %s shares executed, %s traded at the venue, %s orders differ',
