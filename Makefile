@@ -61,11 +61,9 @@ docs: setup ## write docs/sql_api.md from the comments in the database
 	@$(TRADER) docs
 
 lock: setup ## bring the requirements*.lock files up to date with pyproject.toml
-	@$(LOCK) pyproject.toml --extra build --extra feeds -o requirements.lock
-	@$(LOCK) pyproject.toml --extra build --extra feeds --extra dev -c requirements.lock \
-		-o requirements-dev.lock
-	@$(LOCK) pyproject.toml --extra research -c requirements-dev.lock \
-		-o requirements-extras.lock
+	@$(LOCK) pyproject.toml --extra build --extra feeds --extra research -o requirements.lock
+	@$(LOCK) pyproject.toml --extra build --extra feeds --extra research --extra dev \
+		-c requirements.lock -o requirements-dev.lock
 	@echo skfolio | $(LOCK) --no-deps - -o requirements-nodeps.lock
 
 clean: ## remove the environment and what tools left here (data and caches in your home stay)
