@@ -61,6 +61,17 @@ def test_var_historical_is_numpys_quantile(figures, pnl, confidence, method) -> 
     assert found == -np.quantile(pnl, 1 - confidence, method=method)
 
 
+@pytest.mark.parametrize(
+    "pnl", [[5e-324], [0.0, 5e-324], [-5e-324, 0.0, 5e-324], [-1e-300, 0.0], [0.0, 1.5e-323, 1.0]]
+)
+@pytest.mark.parametrize("confidence", CONFIDENCES)
+def test_figures_of_the_least_numbers_are_numpys(figures, pnl, confidence) -> None:
+    found = figures("risk.var_historical(%s::float8[], %s)", pnl, confidence)
+    assert found == -np.quantile(pnl, 1 - confidence)
+    shortfall = figures("risk.expected_shortfall(%s::float8[], %s)", pnl, confidence)
+    assert shortfall == pytest.approx(acerbi_tasche(pnl, confidence), rel=1e-12, abs=1e-250)
+
+
 def test_var_historical_by_default_is_linear(figures) -> None:
     pnl = [float(n) for n in range(-10, 11)]
     assert figures("risk.var_historical(%s::float8[], 0.93)", pnl) == -np.quantile(pnl, 1 - 0.93)

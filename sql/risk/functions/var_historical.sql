@@ -18,6 +18,7 @@ declare
     v_part double precision;
     v_low double precision;
     v_high double precision;
+    v_step double precision;
 begin
     perform risk._require_numbers(p_pnl, 'p_pnl');
     perform risk._require_share(p_confidence, 'p_confidence');
@@ -33,9 +34,12 @@ begin
     end if;
     v_high := coalesce(v_sorted[v_at + 2], v_low);
     v_part := v_index - v_at;
-    return 0 - case
-        when v_part < 0.5 then v_low + (v_high - v_low) * v_part
-        else v_high - (v_high - v_low) * (1 - v_part) end;
+    v_step := v_high - v_low;
+    -- The server refuses a product that would round to 0: half the least double or less.
+    if v_step < 1e-280 and v_step * 1e30 * least(v_part, 1 - v_part) <= 2.4703282292062329e-294 then
+        v_step := 0;
+    end if;
+    return 0 - case when v_part < 0.5 then v_low + v_step * v_part else v_high - v_step * (1 - v_part) end;
 end
 $$;
 comment on function risk.var_historical(double precision[], double precision, text) is
