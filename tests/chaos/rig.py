@@ -188,15 +188,20 @@ class Rig:
         timer.start()
         self._healing = [t for t in self._healing if t.is_alive()] + [timer]
 
-    def _kill(self, fault: Fault) -> bool:
-        return self.children[fault.target].signal(signal.SIGKILL)
+    def _kill(self, fault: Fault) -> None:
+        self._signal(fault.target, signal.SIGKILL)
 
-    def _pause(self, fault: Fault) -> bool:
-        child = self.children[fault.target]
-        if not child.signal(signal.SIGSTOP):
-            return False
-        self._later(fault.seconds, child.signal, signal.SIGCONT)
-        return True
+    def _pause(self, fault: Fault) -> None:
+        self._signal(fault.target, signal.SIGSTOP)
+        self._later(fault.seconds, self.children[fault.target].signal, signal.SIGCONT)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        """Signal a process; one that an earlier fault ended, as soon as it is there again."""
+        deadline = time.monotonic() + _STUCK_S
+        while not self.children[name].signal(number):
+            if time.monotonic() > deadline:
+                raise Stuck(f"{name} does not come back")
+            time.sleep(0.05)
 
     def _kill_server(self, _fault: Fault) -> None:
         self.server.kill()
