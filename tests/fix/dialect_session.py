@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from fix_dialects import ORDER
 from tsdb_trader import logs
+from tsdb_trader.clock import SystemClock
 from tsdb_trader.fix import codec_orders, codec_requests
 from tsdb_trader.fix.codec import Fields
 from tsdb_trader.fix.session import Engine
@@ -72,7 +73,7 @@ def main(version_name: str, port: str, folder: str, user_name: str) -> None:
     )
     emit(event="settings", raw=repr(settings))
     callbacks = Callbacks()
-    engine = Engine(settings, callbacks, lambda: True)  # type: ignore[arg-type]
+    engine = Engine(settings, callbacks, lambda: True, SystemClock())  # type: ignore[arg-type]
     engine.start()
     assert callbacks.changed.wait(30)
     callbacks.changed.clear()

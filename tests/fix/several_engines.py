@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from tsdb_trader import schema
+from tsdb_trader.clock import SystemClock
 from tsdb_trader.fix.inbound import Inbox
 from tsdb_trader.fix.session import Engine
 from tsdb_trader.fix.session_settings import SessionSettings
@@ -24,6 +25,7 @@ made = [
         ),
         cast("Inbox", cast("Any", None)),
         lambda: True,
+        SystemClock(),
     )
     for number in range(4)
 ]

@@ -118,6 +118,7 @@ class FixMarketDataStream:
         self._engine = engine
         deadline = self._clock.monotonic() + float(self._chosen.get("connect_timeout_s", 15))
         while True:
+            engine.check_clock()
             left = deadline - self._clock.monotonic()
             event = engine.inbox.get(max(left, 0.01))
             if event is not None and event.kind == "logon":
@@ -132,6 +133,7 @@ class FixMarketDataStream:
     def read(self, timeout_s: float) -> Sequence[tuple[str, Block]]:
         """Wait for messages and return the rows they are."""
         engine = self._running()
+        engine.check_clock()
         if self._lost:
             raise ConnectionError(self._lost)
         event = engine.inbox.get(timeout_s)

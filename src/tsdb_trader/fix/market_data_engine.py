@@ -28,7 +28,7 @@ from tsdb_trader.errors import ConfigurationError
 from tsdb_trader.feeds.base import EPOCH
 from tsdb_trader.fix import codec
 from tsdb_trader.fix.codec import CodecError
-from tsdb_trader.fix.engine_log import EngineLog, OneLog
+from tsdb_trader.fix.engine_log import SET_BACK_S, EngineLog, OneLog
 from tsdb_trader.fix.inbound import leave
 from tsdb_trader.fix.market_data_codec import Row
 from tsdb_trader.fix.session_settings import dictionary
@@ -112,8 +112,8 @@ class Inbox:
 class _Wire(EngineLog):
     """Sees messages as they are on the wire, and which of them the engine refuses."""
 
-    def __init__(self, inbox: Inbox) -> None:
-        super().__init__()
+    def __init__(self, inbox: Inbox, clock: Clock) -> None:
+        super().__init__(clock)
         self._inbox = inbox
         self._incoming: OrderedDict[str, str] = OrderedDict()
         self.last_event = ""
@@ -124,6 +124,7 @@ class _Wire(EngineLog):
 
     @guarded
     def onIncoming(self, raw: str) -> None:
+        self.note_time()
         try:
             fields = codec.parse(raw)
         except CodecError:
@@ -144,6 +145,7 @@ class _Wire(EngineLog):
 
     @guarded
     def onEvent(self, text: str) -> None:
+        self.note_time()
         self.last_event = codec.storable(text)
 
 
@@ -189,7 +191,7 @@ class Engine:
 
     def __init__(self, connection: Connection, qualifier: str, clock: Clock) -> None:
         self.inbox = Inbox(clock)
-        self._wire = _Wire(self.inbox)
+        self._wire = _Wire(self.inbox, clock)
         self._callbacks = _Callbacks(self.inbox, self._wire)
         self._id = quickfix.SessionID(
             _BEGIN_STRING, connection.sender, connection.target, qualifier
@@ -220,6 +222,13 @@ class Engine:
         if self._started:
             self._session().logout()
         self.inbox.clear()
+
+    def check_clock(self) -> None:
+        """End the process when the clock was set back: a new engine knows no later time."""
+        set_back_s = self._wire.set_back_s()
+        if set_back_s > SET_BACK_S:
+            _log.error("the clock was set back", seconds=round(set_back_s, 1), action="exit")
+            leave()
 
     def send(
         self, msg_type: str, body: Row, groups: Sequence[tuple[int, Sequence[Row]]] = ()

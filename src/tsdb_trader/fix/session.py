@@ -15,6 +15,7 @@ import quickfix
 from pydantic import SecretStr
 
 from tsdb_trader import logs
+from tsdb_trader.clock import Clock
 from tsdb_trader.errors import TraderError
 from tsdb_trader.fix import codec
 from tsdb_trader.fix.codec import CodecError, Fields, Outgoing
@@ -68,8 +69,9 @@ class _Wire(EngineLog):
         fix_session: str,
         password: SecretStr | None,
         store: MessageStore,
+        clock: Clock,
     ) -> None:
-        super().__init__()
+        super().__init__(clock)
         self._archive = archive
         self._store = store
         self._fix_session = fix_session
@@ -88,6 +90,7 @@ class _Wire(EngineLog):
 
     @_fatal
     def onIncoming(self, raw: str) -> None:
+        self.note_time()
         try:
             raw, fields = self._read(raw)
             message = codec.describe("in", self._fix_session, raw, fields)
@@ -104,6 +107,7 @@ class _Wire(EngineLog):
 
     @_fatal
     def onOutgoing(self, raw: str) -> None:
+        self.note_time()
         if codec.type_of(raw) not in _OWN_TYPES:
             return  # archived by whoever sends it
         raw, fields = self._read(raw)
@@ -121,6 +125,7 @@ class _Wire(EngineLog):
 
     @_fatal
     def onEvent(self, text: str) -> None:
+        self.note_time()
         if self._secret is not None:
             text = text.replace(self._secret, "***")
         self.last_event = text
@@ -231,14 +236,20 @@ class Engine:
     """
 
     def __init__(
-        self, settings: SessionSettings, inbox: Inbox, may_send: Callable[[], bool]
+        self,
+        settings: SessionSettings,
+        inbox: Inbox,
+        may_send: Callable[[], bool],
+        clock: Clock,
     ) -> None:
         self._fix_session = settings.fix_session
         self.archive: deque[FixMessage] = deque(maxlen=_QUEUE)
         self._store = settings.message_store()
         # A process that was killed may have left a password.
         self._store.scrub()
-        self._wire = _Wire(self.archive, settings.fix_session, settings.password, self._store)
+        self._wire = _Wire(
+            self.archive, settings.fix_session, settings.password, self._store, clock
+        )
         self._callbacks = _Callbacks(
             inbox, settings.fix_session, self._wire, may_send, settings.login()
         )
@@ -282,6 +293,10 @@ class Engine:
     def last_event(self) -> str:
         """The engine's last word, for alerts."""
         return self._wire.last_event
+
+    def set_back_s(self) -> float:
+        """Return by how much the clock was set back; the engine stands still for so long."""
+        return self._wire.set_back_s()
 
     @property
     def numbers_lost(self) -> str:

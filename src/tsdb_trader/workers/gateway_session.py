@@ -17,10 +17,11 @@ from tsdb_trader.api.fix_sessions import FixSession
 from tsdb_trader.clock import Clock, SystemClock
 from tsdb_trader.config import fix_login, settings
 from tsdb_trader.db import Connection
-from tsdb_trader.errors import DatabaseUnavailableError
+from tsdb_trader.errors import DatabaseUnavailableError, TraderError
 from tsdb_trader.fix import codec
 from tsdb_trader.fix.codec import Outgoing
 from tsdb_trader.fix.collecting import Collections
+from tsdb_trader.fix.engine_log import SET_BACK_S
 from tsdb_trader.fix.inbound import CopyInbox, Inbox
 from tsdb_trader.fix.recovery import Gate
 from tsdb_trader.fix.session import Engine
@@ -37,6 +38,10 @@ _CHUNK = 2_000
 # More is no matter of the network.
 _CLOCKS_S = 60.0
 _OFFLINE_S = 30.0
+
+
+class ClockError(TraderError):
+    """The wall clock was set back, and the FIX engine would wait until its old time comes again."""
 
 
 def session_settings(row: FixSession) -> SessionSettings:
@@ -137,7 +142,7 @@ class SessionWorker:
         if self._engine is None:
             # The engine reads a large dictionary for seconds, and its logon needs the lease.
             with self._held.kept(conn):
-                self._engine = Engine(self._session, self._inbox, self._held.valid)
+                self._engine = Engine(self._session, self._inbox, self._held.valid, self._clock)
         self._engine.start()
 
     def step(self, conn: Connection) -> bool:
@@ -153,6 +158,7 @@ class SessionWorker:
                 return True
         finally:
             self._check_store(conn, engine)
+        self._check_clock(conn, engine)
         self._watch(conn, engine)
         self._flush(conn, engine)
         self.pulse.touch()
@@ -299,6 +305,17 @@ class SessionWorker:
             text = f"session {self.row.fix_session} cannot write its message store: nothing leaves"
             ops.raise_alert(conn, "fix_store", "critical", text, detail)
             raise StoreError(f"{text}: {engine.store_failure}")
+
+    def _check_clock(self, conn: Connection, engine: Engine) -> None:
+        """End when the clock was set back: see `EngineLog`; a new engine knows no later time."""
+        set_back_s = engine.set_back_s()
+        if set_back_s > SET_BACK_S:
+            text = (
+                f"the clock of session {self.row.fix_session} was set back by {set_back_s:.0f} s: "
+                "its gateway starts anew"
+            )
+            ops.raise_alert(conn, "clocks", "critical", text, {"fix_session": self.row.fix_session})
+            raise ClockError(text)
 
     def _watch(self, conn: Connection, engine: Engine) -> None:
         """Tell a person about silence and refusals."""
