@@ -169,11 +169,8 @@ begin
     v_value := p_order.quantity * case when v_sign > 0 then v_price else greatest(v_price, v_adverse) end;
     v_on_tick := risk._is_on_tick(p_order, v_reference, p_as_of);
     if v_limits.over_time is not null then
-        select array_agg(r.observed order by c.no), array_agg(r.limit_value order by c.no) into v_rates, v_rate_limits
-        from unnest(array['message_rate_account', 'message_rate_strategy', 'message_rate_venue', 'submit_rate',
-            'duplicate_order', 'repeated_execution']) with ordinality as c (control, no)
-        left join risk._check_rates(p_order, p_as_of, p_ahead, p_current.order_id is null, v_limits.over_time) r
-            on r.control = c.control;
+        select r.observed, r.limit_values into v_rates, v_rate_limits
+        from risk._check_rates(p_order, p_as_of, p_ahead, p_current.order_id is null, v_limits.over_time) r;
     end if;
     if v_limits.clock_skew is not null then
         select abs(extract(epoch from p_as_of - b.as_of)) into v_skew
