@@ -63,7 +63,9 @@ begin
                                 is not distinct from (p_order.side, p_order.quantity, p_order.order_type,
                                     p_order.limit_price, p_order.stop_price, p_order.peg_offset)
                             else not b.is_parent and b.contingent_on is null end)
-                end::numeric as n) n
+                end::numeric as n
+            -- Else the expression is pulled up into the sort as well, and everything is counted twice.
+            offset 0) n
         order by c.no, l.value - n.n) t;
 end
 $$;
