@@ -15,7 +15,6 @@ declare
     v_verdict risk.verdict;
     v_order risk.order_request;
     v_row oms.orders;
-    v_json jsonb;
     v_all_passed boolean := true;
     v_order_ids bigint[] := '{}';
     v_groups jsonb := '{}';
@@ -37,8 +36,8 @@ begin
             where o.request_id = p_request_id order by o.request_leg;
         return;
     end if;
-    for v_json in select j from jsonb_array_elements(p_orders) with ordinality as t (j, n) order by n loop
-        v_order := risk._read_order(v_json);
+    for v_leg in 0 .. jsonb_array_length(p_orders) - 1 loop
+        v_order := risk._read_order(p_orders->v_leg);
         v_orders := v_orders || v_order;
         v_order_ids := v_order_ids || nextval('oms.orders_order_id_seq');
         v_depend := v_depend or v_order.contingent_on is not null or v_order.oco is not null;
@@ -50,11 +49,16 @@ begin
     if v_depend then
         perform oms._check_contingencies(v_orders);
     end if;
-    -- In one order for all callers, so that two baskets cannot wait for each other.
-    perform oms._lock_account(a.session_id, a.account)
-    from (select distinct o.account, o.session_id from unnest(v_orders) o order by 1, 2) a;
-    perform oms._lock_shared(s.session_id)
-    from (select distinct o.session_id from unnest(v_orders) o order by 1) s;
+    if cardinality(v_orders) = 1 then
+        perform oms._lock_account(v_order.session_id, v_order.account);
+        perform oms._lock_shared(v_order.session_id);
+    else
+        -- In one order for all callers, so that two baskets cannot wait for each other.
+        perform oms._lock_account(a.session_id, a.account)
+        from (select distinct o.account, o.session_id from unnest(v_orders) o order by 1, 2) a;
+        perform oms._lock_shared(s.session_id)
+        from (select distinct o.session_id from unnest(v_orders) o order by 1) s;
+    end if;
 
     for v_leg in 1 .. cardinality(v_orders) loop
         v_verdict := risk._decide(v_orders[v_leg], p_as_of, v_orders[1:v_leg - 1], null, clock_timestamp());

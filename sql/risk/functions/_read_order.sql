@@ -12,7 +12,6 @@ declare
         'time_in_force', 'venue', 'tags', 'expire_at', 'peg_reference', 'peg_offset', 'post_only',
         'display_quantity', 'min_quantity', 'reduce_only', 'trader', 'client_ref', 'is_parent',
         'contingent_on', 'oco', 'authorisation_id'];
-    v_key text;
     v_order risk.order_request;
     v record;
     v_problem text;
@@ -21,16 +20,17 @@ begin
         raise exception 'an order is a JSON object, not %', coalesce(jsonb_typeof(p_order), 'null')
             using errcode = 'TT001';
     end if;
-    for v_key in select k from jsonb_object_keys(p_order) k where k <> all (v_known) loop
-        raise exception 'order key "%" is unknown: use %', v_key, array_to_string(v_known, ', ')
-            using errcode = 'TT001';
-    end loop;
-    foreach v_key in array array['session_id', 'account', 'strategy', 'origin', 'side', 'quantity',
-                                 'order_type'] loop
-        if p_order->>v_key is null then
-            raise exception 'order key "%" is missing', v_key using errcode = 'TT001';
-        end if;
-    end loop;
+    if p_order - v_known <> '{}' then
+        raise exception 'order key "%" is unknown: use %', (select min(k) from jsonb_object_keys(p_order - v_known) k),
+            array_to_string(v_known, ', ') using errcode = 'TT001';
+    end if;
+    if num_nulls(p_order->>'session_id', p_order->>'account', p_order->>'strategy', p_order->>'origin', p_order->>'side',
+        p_order->>'quantity', p_order->>'order_type') > 0 then
+        raise exception 'order key "%" is missing', (
+            select k from unnest(array['session_id', 'account', 'strategy', 'origin', 'side', 'quantity', 'order_type'])
+                with ordinality as u (k, n)
+            where p_order->>k is null order by n limit 1) using errcode = 'TT001';
+    end if;
     begin
         v_order := jsonb_populate_record(v_order, p_order);
     exception
@@ -71,17 +71,12 @@ begin
     select
         exists (select from ops.sessions where session_id = v_order.session_id) as has_session,
         exists (select from ref.accounts where account = v_order.account) as has_account,
-        v_order.parent_order_id is null
-            or exists (select from oms.orders where order_id = v_order.parent_order_id) as has_parent,
-        v_order.plan_id is null
-            or exists (select from risk.reduction_plans where plan_id = v_order.plan_id) as has_plan,
-        v_order.authorisation_id is null or exists (
-            select from risk.authorisations where authorisation_id = v_order.authorisation_id) as has_authorisation,
         (select strategy_id from signal.strategies where strategy = v_order.strategy) as strategy_id,
         i.instrument_id, i.symbol, i.sector, e.venue_id, e.venue
     into v
     from (values (1)) as one
-    left join ref.instruments i on i.symbol = v_order.symbol or i.instrument_id = v_order.instrument_id
+    left join ref.instruments i on i.instrument_id = coalesce(v_order.instrument_id,
+        (select n.instrument_id from ref.instruments n where n.symbol = v_order.symbol))
     left join ref.venues e on not v_order.is_parent
         and e.venue = coalesce(v_order.venue, (select venue from ref.venues order by venue_id limit 1));
     v_problem := case
@@ -93,10 +88,21 @@ begin
             format('instrument "%s" does not exist', coalesce(v_order.symbol, v_order.instrument_id::text))
         when not v_order.is_parent and v.venue_id is null then
             format('venue "%s" does not exist', v_order.venue)
-        when not v.has_parent then format('parent order %s does not exist', v_order.parent_order_id)
-        when not v.has_plan then format('reduction plan %s does not exist', v_order.plan_id)
-        when not v.has_authorisation then format('authorisation %s does not exist', v_order.authorisation_id)
     end;
+    -- Apart, so that the orders without them do not pay for it.
+    if v_problem is null and num_nonnulls(v_order.parent_order_id, v_order.plan_id, v_order.authorisation_id) > 0 then
+        v_problem := case
+            when v_order.parent_order_id is not null
+                and not exists (select from oms.orders where order_id = v_order.parent_order_id)
+                then format('parent order %s does not exist', v_order.parent_order_id)
+            when v_order.plan_id is not null
+                and not exists (select from risk.reduction_plans where plan_id = v_order.plan_id)
+                then format('reduction plan %s does not exist', v_order.plan_id)
+            when v_order.authorisation_id is not null
+                and not exists (select from risk.authorisations where authorisation_id = v_order.authorisation_id)
+                then format('authorisation %s does not exist', v_order.authorisation_id)
+        end;
+    end if;
     if v_problem is not null then
         raise exception '%', v_problem using errcode = 'TT002';
     end if;
