@@ -1,7 +1,7 @@
 """Distance and cointegration of all pairs of many series, by matrix products.
 
-Every statistic of a pair's residual u = a - c - h b is made of sums of products of the residual, its
-lags and its differences, and each such sum is bilinear in the two series:
+Every statistic of a pair's residual u = a - c - h b is made of sums of products of the residual,
+its lags and its differences, and each such sum is bilinear in the two series:
 
     sum(x_u y_u) = sum(x_a y_a) - h (sum(x_a y_b) + sum(x_b y_a)) + h^2 sum(x_b y_b)
 
@@ -107,7 +107,7 @@ def critical_values(days: int) -> tuple[float, float, float]:
 
 
 def all_pairs(
-    prices: Array, lags: int = 1, progress: Callable[[int], None] = lambda done: None
+    prices: Array, lags: int = 1, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> Statistics:
     """Return the statistics of every pair of series.
 
@@ -118,7 +118,7 @@ def all_pairs(
     lags
         Lagged differences in the Dickey-Fuller regression.
     progress
-        Is told how many pairs are done.
+        Is told how many pairs are done, of how many.
     """
     logs = np.log(prices)
     # In this order the leg that varies less is always the first.
@@ -130,7 +130,7 @@ def all_pairs(
     for start in range(0, order.size, _BLOCK):
         blocks.append(_block(terms, normalised, slice(start, start + _BLOCK)))
         done += len(blocks[-1])
-        progress(done)
+        progress(done, order.size * (order.size - 1) // 2)
     joined = {n: np.concatenate([vars(b)[n] for b in blocks]) for n in vars(blocks[0])}
     return Statistics(**joined | {"a": order[joined["a"]], "b": order[joined["b"]]})
 

@@ -167,7 +167,7 @@ def choose(
     *,
     sectors: Mapping[str, str] | None = None,
     named: Sequence[tuple[str, str]] | None = None,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Chosen:
     """Test the pairs and keep the best.
 
@@ -182,7 +182,7 @@ def choose(
     named
         Only these pairs, all of which are kept if they can be traded.
     progress
-        Is told how many pairs are done.
+        Is told how many pairs are done, of how many.
     """
     if len(universe.symbols) < 2:
         raise InputError(f"a pair needs two symbols that can be used: {len(universe.symbols)} can")
@@ -271,7 +271,7 @@ def _conditions(
 def _limited(tested: Statistics, ranked: npt.NDArray[np.intp], rules: Rules) -> Any:
     """Return the first of the ranked pairs, no symbol in more of them than allowed."""
     uses: Counter[int] = Counter()
-    kept = []
+    kept: list[np.intp] = []
     for n in ranked:
         if rules.top is not None and len(kept) == rules.top:
             break

@@ -122,7 +122,7 @@ def johansen_traces(log_a: Array, log_b: Array, lags: int = 1) -> Array:
     return traces
 
 
-# 90%, 95% and 99% for none and for at most one relation, constant (MacKinnon, Haug and Michelis, 1999).
+# At 10%, 5% and 1%, with a constant (MacKinnon, Haug and Michelis, 1999).
 JOHANSEN_CRITICAL: dict[str, list[float]] = {
     "none": [float(value) for value in c_sjt(2, 0)],
     "at_most_one": [float(value) for value in c_sjt(1, 0)],

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime, timedelta
-from typing import Any, Protocol
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,17 +23,15 @@ from tsdb_trader import __version__
 from tsdb_trader.api import calibration, signal
 from tsdb_trader.api.calibration import ChosenPair, Closes, Jump, Refusal
 from tsdb_trader.db import Connection
-from tsdb_trader.errors import InputError
 from tsdb_trader.research import cointegration, formation, hedging
 from tsdb_trader.research.formation import MIN_HEDGE, Chosen, Hedge, Rules, Universe
+from tsdb_trader.research.periods import Period, midnight
 
 Array = npt.NDArray[np.float64]
 DAY_S = 86_400.0
 # The mean moves by one per cent of its distance to the spread in half a year: it stays as formed.
 FIXED_MEAN_S = 1e9
 _MAX_HEDGE = 50.0
-_NEW_YORK = ZoneInfo("America/New_York")
-_MONTHS = (1, 2, 3, 4, 6, 12)
 
 
 @dataclass(frozen=True)
@@ -80,15 +77,6 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Period:
-    """Bars from `start` to before `end`; its pairs are valid from `end` to before `until`."""
-
-    start: date
-    end: date
-    until: date | None
-
-
-@dataclass(frozen=True)
 class Result:
     """A calibrated period: its pairs, symbols and ids (None: not saved)."""
 
@@ -104,89 +92,6 @@ class Result:
     ids: list[int | None]
 
 
-class Progress(Protocol):
-    """Is told how far a calibration is."""
-
-    def period(self, period: Period, place: int, of: int) -> None:
-        """Say which period is next."""
-
-    def pairs(self, done: int) -> None:
-        """Say how many pairs of the period are tested."""
-
-
-class _Silent:
-    def period(self, period: Period, place: int, of: int) -> None:
-        pass
-
-    def pairs(self, done: int) -> None:
-        pass
-
-
-def midnight(day: date) -> datetime:
-    """Return the start of a day in New York."""
-    return datetime(day.year, day.month, day.day, tzinfo=_NEW_YORK)
-
-
-def periods(first: date, last: date, settings: Settings) -> list[Period]:
-    """Return the formation periods whose end is after `first` and not after `last`.
-
-    No period starts before `first`. Ends are the first days of every so many months of the year;
-    without ``every_months`` it is one period from `first` to `last`.
-
-    Raises
-    ------
-    InputError
-        The months do not divide a year.
-    """
-    every, length = settings.every_months, settings.formation_months
-    if every is None:
-        if first >= last:
-            raise InputError(f"a calibration from {first} to {last} has no day")
-        return [Period(first, last, None)]
-    if every not in _MONTHS:
-        raise InputError(f"formations every {every} months: 1, 2, 3, 4, 6 or 12 divide a year")
-    if not 1 <= length <= 120:
-        raise InputError(f"a formation of {length} months: from 1 to 120 are possible")
-    months = range(first.year * 12, last.year * 12 + 12, every)
-    ends = [end for m in months if first < (end := _month(m)) <= last]
-    return [
-        Period(max(first, _months_before(end, length)), end, _months_before(end, -every))
-        for end in ends
-    ]
-
-
-def _month(number: int) -> date:
-    return date(number // 12, number % 12 + 1, 1)
-
-
-def _months_before(day: date, months: int) -> date:
-    return _month(day.year * 12 + day.month - 1 - months)
-
-
-def run(
-    conn: Connection,
-    feed: str,
-    todo: Sequence[Period],
-    settings: Settings,
-    *,
-    save: bool = True,
-    progress: Progress | None = None,
-) -> list[Result | tuple[Period, str]]:
-    """Calibrate periods one after the other; a period that cannot be comes with the reason.
-
-    Each is read in one snapshot and saved in one transaction.
-    """
-    shown = progress or _Silent()
-    found: list[Result | tuple[Period, str]] = []
-    for place, period in enumerate(todo, start=1):
-        shown.period(period, place, len(todo))
-        try:
-            found.append(calibrate(conn, feed, period, settings, save=save, progress=shown))
-        except InputError as error:
-            found.append((period, str(error)))
-    return found
-
-
 def calibrate(
     conn: Connection,
     feed: str,
@@ -194,7 +99,7 @@ def calibrate(
     settings: Settings,
     *,
     save: bool = True,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Result:
     """Choose the pairs of one period, and save them unless told not to.
 
@@ -216,7 +121,7 @@ def calibrate(
         settings.rules,
         sectors=settings.sectors,
         named=settings.pairs,
-        progress=(progress or _Silent()).pairs,
+        progress=progress,
     )
     pairs, unhedged = make_pairs(universe, chosen, settings, period)
     refusals = [*refusals, *unsorted, *chosen.refusals, *unhedged]
@@ -259,6 +164,18 @@ def calibrate(
         elapsed_s=elapsed_s,
         ids=ids,
     )
+
+
+def check(conn: Connection, settings: Settings) -> None:
+    """Check what the trader chose, before anything is read.
+
+    Raises
+    ------
+    InputError
+        A parameter is outside its range.
+    """
+    chosen = _chosen_parameters(settings, Period(date(2000, 1, 1), date(2001, 1, 1), None))
+    signal.check_parameters(conn, {"hedge_ratio": 1.0, "mean": 0.0, "deviation": 1.0, **chosen})
 
 
 def read_watermark(conn: Connection, feed: str, period: Period) -> dict[str, Any]:
