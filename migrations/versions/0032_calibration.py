@@ -71,6 +71,10 @@ alter table signal.pairs add column calibration_id bigint references signal.cali
 create index on signal.pairs (feed_id, valid_from) where superseded_at = 'infinity';
 comment on column signal.pairs.calibration_id is
     'The calibration on daily bars that chose the pair; null: calibrated by itself (signal.save_pair).';
+
+grant usage on schema signal to tsdb_worker_scheduler;
+grant select on ops.feeds, signal.pairs, signal.calibrations, signal.calibration_schedules
+    to tsdb_worker_scheduler;
 """
 
 

@@ -114,7 +114,7 @@ def read_jumps(conn: Connection, feed: str, start: date, end: date) -> list[Jump
 
 
 def bars_watermark(conn: Connection, feed: str, start: date, end: date) -> list[dict[str, Any]]:
-    """Return which sources hold the bars from `start` to before `end`, and how many."""
+    """Return which files hold the bars from `start` to before `end`, and how many."""
     with translated():
         row = conn.execute(
             "select signal.bars_watermark(%s, %s, %s)", (feed, start, end)

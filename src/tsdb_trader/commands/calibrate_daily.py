@@ -233,7 +233,7 @@ def _run_all(
     from tsdb_trader.research import periods, walk_forward
 
     first = parse_day(start) if start is not None else feed.first
-    last = parse_day(end) if end is not None else feed.last + timedelta(days=1)
+    last = parse_day(end) if end is not None else _last_end(feed, settings)
     todo = periods.periods(first, last, settings.every_months, settings.formation_months)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     results: list[Result] = []
@@ -266,6 +266,14 @@ def _run_all(
         )
         raise InputError(f"no formation has a pair to trade: {why[-1]}")
     return results
+
+
+def _last_end(feed: DailyFeed, settings: Settings) -> date:
+    """Return the last formation end that the bars cover."""
+    from tsdb_trader.research.periods import LONGEST_CLOSURE
+
+    once = settings.every_months is None
+    return feed.last + (timedelta(days=1) if once else LONGEST_CLOSURE)
 
 
 def _line(result: Result) -> str:

@@ -17,8 +17,9 @@ made. Blocks of rows bound the memory by the block, not by the number of pairs.
   as in statsmodels; `critical_values` are those of MacKinnon (2010) for the number of days;
 - phi: of the AR(1) fit u_t = k + phi u_(t-1).
 
-Of the two legs, A is the one whose logarithm varies less: the slope on the leg that moves more is
-the one that noise in the regressor biases least.
+Which leg is A is the order of the rows and not for the data to say: the p-values are those of a
+regression that was fixed before. With the leg that varies less as A, 8.4% of pairs of independent
+random walks pass the test at 5% (250 days, 120,000 pairs).
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def critical_values(days: int) -> tuple[float, float, float]:
 def all_pairs(
     prices: Array, lags: int = 1, progress: Callable[[int, int], None] = lambda done, of: None
 ) -> Statistics:
-    """Return the statistics of every pair of series.
+    """Return the statistics of every pair of series, the row above as leg A.
 
     Parameters
     ----------
@@ -120,19 +121,16 @@ def all_pairs(
     progress
         Is told how many pairs are done, of how many.
     """
-    logs = np.log(prices)
-    # In this order the leg that varies less is always the first.
-    order = np.argsort(logs.var(axis=1), kind="stable")
-    normalised = (prices / prices[:, :1])[order] - 1
-    terms = _Terms.of(logs[order], lags)
+    count = prices.shape[0]
+    normalised = prices / prices[:, :1] - 1
+    terms = _Terms.of(np.log(prices), lags)
     blocks = []
     done = 0
-    for start in range(0, order.size, _BLOCK):
+    for start in range(0, count, _BLOCK):
         blocks.append(_block(terms, normalised, slice(start, start + _BLOCK)))
         done += len(blocks[-1])
-        progress(done, order.size * (order.size - 1) // 2)
-    joined = {n: np.concatenate([vars(b)[n] for b in blocks]) for n in vars(blocks[0])}
-    return Statistics(**joined | {"a": order[joined["a"]], "b": order[joined["b"]]})
+        progress(done, count * (count - 1) // 2)
+    return Statistics(**{n: np.concatenate([vars(b)[n] for b in blocks]) for n in vars(blocks[0])})
 
 
 @dataclass(frozen=True)

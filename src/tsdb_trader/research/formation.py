@@ -30,8 +30,8 @@ Method = Literal["distance", "cointegration", "both"]
 both: the least distance among those that pass the test and revert in time."""
 Hedge = Literal["ols", "rolling", "kalman", "one"]
 
-# Below it leg B is hardly a hedge of A, and a negative one makes both legs the same side.
-MIN_HEDGE = 0.2
+# Beyond, one leg is hardly a hedge of the other, and a negative one puts both on the same side.
+MIN_HEDGE, MAX_HEDGE = 0.2, 5.0
 # A rise by a whole number is a reverse split rather than news.
 _REVERSE_SPLIT_FROM, _REVERSE_SPLIT_WITHIN = 1.9, 0.05
 _JUMPS = {
@@ -260,7 +260,7 @@ def _conditions(
     conditions = {
         "p_value": tested.p_value <= rules.max_p,
         "half_life": cointegration.half_lives(tested.phi) <= rules.max_half_life,
-        "hedge_ratio": tested.hedge_ratio >= MIN_HEDGE,
+        "hedge_ratio": (tested.hedge_ratio >= MIN_HEDGE) & (tested.hedge_ratio <= MAX_HEDGE),
     }
     if rules.fdr is not None:
         adjusted = p_by if rules.fdr_method == "by" else p_bh

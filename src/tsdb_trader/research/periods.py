@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from tsdb_trader.errors import InputError
 
 NEW_YORK = ZoneInfo("America/New_York")
+# From a Friday to the Tuesday after: bars up to then are all that a formation end can have.
+LONGEST_CLOSURE = timedelta(days=4)
 _MONTHS = (1, 2, 3, 4, 6, 12)
 
 
@@ -30,8 +32,8 @@ def periods(first: date, last: date, every: int | None, length: int) -> list[Per
     """Return the formation periods whose end is after `first` and not after `last`.
 
     No period starts before `first`, nor longer than `length` months before its end. Ends are the
-    first days of every so many months of the year;
-    without `every` it is one period from `first` to `last`.
+    first days of every so many months of the year; without `every` it is one period from `first` to
+    `last`.
 
     Raises
     ------

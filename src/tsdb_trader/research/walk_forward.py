@@ -21,17 +21,16 @@ from psycopg import IsolationLevel
 
 from tsdb_trader import __version__
 from tsdb_trader.api import calibration, signal
-from tsdb_trader.api.calibration import ChosenPair, Closes, Jump, Refusal
+from tsdb_trader.api.calibration import ChosenPair, Closes, DailyFeed, Jump, Refusal
 from tsdb_trader.db import Connection
 from tsdb_trader.research import cointegration, formation, hedging
-from tsdb_trader.research.formation import MIN_HEDGE, Chosen, Hedge, Rules, Universe
-from tsdb_trader.research.periods import Period, midnight
+from tsdb_trader.research.formation import MAX_HEDGE, MIN_HEDGE, Chosen, Hedge, Rules, Universe
+from tsdb_trader.research.periods import LONGEST_CLOSURE, Period, midnight, periods
 
 Array = npt.NDArray[np.float64]
 DAY_S = 86_400.0
 # The mean moves by one per cent of its distance to the spread in half a year: it stays as formed.
 FIXED_MEAN_S = 1e9
-_MAX_HEDGE = 50.0
 
 
 @dataclass(frozen=True)
@@ -178,9 +177,33 @@ def check(conn: Connection, settings: Settings) -> None:
     signal.check_parameters(conn, {"hedge_ratio": 1.0, "mean": 0.0, "deviation": 1.0, **chosen})
 
 
-def read_watermark(conn: Connection, feed: str, period: Period) -> dict[str, Any]:
-    """Return what a calibration of the period would read now."""
-    return _read(conn, feed, period)[2]
+def repeat(conn: Connection, today: date) -> dict[str, list[str]]:
+    """Calibrate the newest formation of every scheduled feed, by feed what was done.
+
+    A formation that was calibrated like this on the same bars is left alone, so that this may run
+    as often as one likes; bars that come late are taken in.
+    """
+    done: dict[str, list[str]] = {}
+    bars = {found.feed: found for found in calibration.daily_feeds(conn)}
+    for scheduled in calibration.schedules(conn):
+        done[scheduled.feed] = []
+        found = bars.get(scheduled.feed)
+        settings = Settings.of(scheduled.arguments)
+        todo = [] if found is None else due(found, settings, today)
+        for period in todo[-1:]:
+            last = calibration.last_watermark(
+                conn, scheduled.feed, midnight(period.end), scheduled.arguments
+            )
+            if last != _read(conn, scheduled.feed, period)[2]:
+                calibrate(conn, scheduled.feed, period, settings)
+                done[scheduled.feed].append(period.end.isoformat())
+    return done
+
+
+def due(feed: DailyFeed, settings: Settings, last: date) -> list[Period]:
+    """Return the periods of a feed that end by `last` and that its bars cover."""
+    last = min(last, feed.last + LONGEST_CLOSURE)
+    return periods(feed.first, last, settings.every_months, settings.formation_months)
 
 
 def _read(
@@ -199,7 +222,7 @@ def _read(
     digest = hashlib.sha256()
     for one in series:
         digest.update(f"{one.instrument_id} {one.problem} {one.dates} {one.closes}\n".encode())
-    return series, jumps, {"sources": sources, "closes_sha256": digest.hexdigest()}, version
+    return series, jumps, {"files": sources, "closes_sha256": digest.hexdigest()}, version
 
 
 def _sorted_by_sector(
@@ -247,8 +270,8 @@ def make_pairs(
     pairs, refusals = [], []
     for n, hedge in enumerate(hedges):
         a, b = (universe.instrument_ids[legs[n]] for legs in (found.a, found.b))
-        if not MIN_HEDGE <= hedge <= _MAX_HEDGE:
-            why = f"hedge ratio {hedge:.3f} is outside {MIN_HEDGE:g} to {_MAX_HEDGE:g}"
+        if not MIN_HEDGE <= hedge <= MAX_HEDGE:
+            why = f"hedge ratio {hedge:.3f} is outside {MIN_HEDGE:g} to {MAX_HEDGE:g}"
             refusals.append(Refusal(a, b, "hedge_ratio", why))
             continue
         parameters = {
@@ -307,7 +330,7 @@ def _more_statistics(
         "points": days,
         "tests": chosen.tested,
         "t_critical": list(cointegration.critical_values(days)),
-        "johansen_critical": hedging.JOHANSEN_CRITICAL,
+        "johansen_critical": [one[1] for one in hedging.JOHANSEN_CRITICAL.values()],
         "method": settings.rules.method,
     }
     return [
