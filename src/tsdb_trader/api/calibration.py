@@ -87,6 +87,22 @@ def daily_feeds(conn: Connection) -> list[DailyFeed]:
     ).fetchall()
 
 
+def daily_symbols(conn: Connection, feed: str) -> list[str]:
+    """Return the symbols of which a feed has daily bars."""
+    return [
+        row[0]
+        for row in conn.execute(
+            """select i.symbol from ref.instruments i cross join ops.feeds f
+               where f.feed = %s and exists (
+                   select from market._source_bars b
+                   where b.instrument_id = i.instrument_id and b.feed_id = f.feed_id
+                       and b.resolution = '1d' and b.side = 'trade')
+               order by i.symbol""",
+            (feed,),
+        )
+    ]
+
+
 def read_closes(conn: Connection, feed: str, start: date, end: date) -> list[Closes]:
     """Read daily closes from `start` to before `end` (``signal.read_closes``).
 

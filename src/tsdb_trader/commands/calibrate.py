@@ -11,7 +11,7 @@ import typer
 
 from tsdb_trader.commands import calibrate_daily, calibrate_quotes
 from tsdb_trader.commands.session import parse_time
-from tsdb_trader.errors import InputError, InvariantError
+from tsdb_trader.errors import InputError, InvariantError, UnknownObjectError
 
 calibrate = typer.Typer(no_args_is_help=True, help="Calibrate strategies on a past window.")
 
@@ -185,6 +185,8 @@ def choose_source(feed: str | None, source: str | None) -> str:
     ------
     InputError
         Another source is named.
+    UnknownObjectError
+        There is no such feed.
     """
     from tsdb_trader import db
     from tsdb_trader.api import calibration, signal
@@ -196,10 +198,11 @@ def choose_source(feed: str | None, source: str | None) -> str:
     if feed is None:
         return "daily"
     with db.connect(application_name="tsdb-trader calibrate") as conn:
-        if signal.has_quotes(conn, feed):
-            return "quotes"
+        feeds = signal.feeds(conn)
+        if feed not in feeds:
+            raise UnknownObjectError(f"unknown feed {feed}{calibrate_quotes.hint(feed, feeds)}")
         bars = any(found.feed == feed for found in calibration.daily_feeds(conn))
-    return "daily" if bars else "quotes"
+        return "quotes" if signal.has_quotes(conn, feed) or not bars else "daily"
 
 
 def parity(

@@ -211,6 +211,7 @@ def run(
         raise InputError("--schedule needs formations that follow each other, not --every once")
     with db.connect(autocommit=True, application_name="tsdb-trader calibrate") as conn:
         found = find_daily_feed(conn, feed)
+        _check_names(conn, found.feed, settings)
         walk_forward.check(conn, settings)
         results = _run_all(conn, found, settings, start, end, save=not dry_run)
         if schedule is not None and not dry_run:
@@ -219,6 +220,15 @@ def run(
         typer.echo(json.dumps([_as_json(result) for result in results]))
     else:
         _print(results, dry_run)
+
+
+def _check_names(conn: Connection, feed: str, settings: Settings) -> None:
+    from tsdb_trader.api import calibration
+
+    if settings.names is not None:
+        unknown = settings.names - set(calibration.daily_symbols(conn, feed))
+        if unknown:
+            raise UnknownObjectError(f"no daily bars of {min(unknown)} in feed {feed}")
 
 
 def _run_all(

@@ -127,7 +127,7 @@ def choose_pairs(
 
     feeds = signal.feeds(conn)
     if feed not in feeds:
-        raise UnknownObjectError(f"unknown feed {feed}{_hint(feed, feeds)}")
+        raise UnknownObjectError(f"unknown feed {feed}{hint(feed, feeds)}")
     known = {s.symbol: s.has_quotes for s in signal.feed_symbols(conn, feed, *window)}
     if not any(known.values()):
         raise InputError(
@@ -145,7 +145,7 @@ def choose_pairs(
     for name in names:
         if name not in known:
             raise UnknownObjectError(
-                f"no ticks of {name} in feed {feed} in the window{_hint(name, known)}"
+                f"no ticks of {name} in feed {feed} in the window{hint(name, known)}"
             )
     without = [name for name in names if not known[name]]
     if asked and without:
@@ -176,6 +176,13 @@ def parse_grid(text: str) -> timedelta:
 
 
 def split(text: str) -> list[str]:
+    """Return the names of a list.
+
+    Raises
+    ------
+    InputError
+        One of them is empty.
+    """
     names = list(dict.fromkeys(part.strip() for part in text.split(",")))
     if not all(names):
         raise InputError(f"empty name in {text!r}")
@@ -183,6 +190,13 @@ def split(text: str) -> list[str]:
 
 
 def split_pairs(text: str) -> list[Pair]:
+    """Return the pairs of a list.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be read.
+    """
     pairs = []
     for part in split(text):
         legs = part.split("/")
@@ -192,7 +206,8 @@ def split_pairs(text: str) -> list[Pair]:
     return pairs
 
 
-def _hint(name: str, known: Sequence[str] | dict[str, bool]) -> str:
+def hint(name: str, known: Sequence[str] | dict[str, bool]) -> str:
+    """Return what may have been meant, to put behind a message."""
     close = difflib.get_close_matches(name.upper(), [k.upper() for k in known], n=1, cutoff=0.5)
     match = next((k for k in known if close and k.upper() == close[0]), None)
     if match is not None:

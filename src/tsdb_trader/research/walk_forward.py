@@ -56,6 +56,13 @@ class Settings:
     pairs: tuple[tuple[str, str], ...] | None = None
     sectors: Mapping[str, str] | None = None
 
+    @property
+    def names(self) -> set[str] | None:
+        """Return the symbols to use, None for all."""
+        if self.pairs is not None:
+            return {symbol for pair in self.pairs for symbol in pair}
+        return None if self.symbols is None else set(self.symbols)
+
     def arguments(self) -> dict[str, Any]:
         """Return the settings as they are kept with a calibration."""
         return asdict(self)
@@ -111,8 +118,8 @@ def calibrate(
     """
     started = time.monotonic()
     series, jumps, watermark, version = _read(conn, feed, period)
-    if settings.symbols is not None:
-        series = [one for one in series if one.symbol in settings.symbols]
+    if settings.names is not None:
+        series = [one for one in series if one.symbol in settings.names]
     universe, refusals = formation.build_universe(series, jumps, settings.rules)
     universe, unsorted = _sorted_by_sector(universe, settings.sectors)
     chosen = formation.choose(
