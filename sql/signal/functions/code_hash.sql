@@ -10,4 +10,4 @@ as $$
     where p.oid = 'signal.step_pairs(signal.pairs_state, signal.pairs_input, signal.pairs_parameters)'::regprocedure
 $$;
 comment on function signal.code_hash() is 'Hash of the installed pairs step function.';
-grant execute on function signal.code_hash() to tsdb_reader, tsdb_worker_scheduler;
+grant execute on function signal.code_hash() to tsdb_reader;

@@ -138,6 +138,12 @@ def bars_watermark(conn: Connection, feed: str, start: date, end: date) -> list[
     return [] if row is None else row[0]
 
 
+def code_hash(conn: Connection) -> str:
+    """Return the hash of the installed step function (``signal.calibration_code``)."""
+    row = conn.execute("select signal.calibration_code()").fetchone()
+    return "" if row is None else str(row[0])
+
+
 def save_calibration(
     conn: Connection,
     *,

@@ -82,8 +82,8 @@ def half_lives(phi: Array) -> Array:
 def euler_half_lives(phi: Array) -> Array:
     """Return -ln 2 / (phi - 1): half-lives by Euler's step, longer than those of `half_lives`.
 
-    This is ln 2 over the slope of the regression of changes on levels, which is often quoted; by
-    half a day for slow pairs, and by a third where phi is 0.5.
+    It is what the slope of the regression of changes on levels gives; by ln 2 / 2 days for slow
+    pairs, and by 39% where phi is 0.5.
     """
     found = np.full(phi.shape, np.inf)
     reverts = phi < 1

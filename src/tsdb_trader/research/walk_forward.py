@@ -223,7 +223,7 @@ def _read(
             series = calibration.read_closes(conn, feed, period.start, period.end)
             jumps = calibration.read_jumps(conn, feed, period.start, period.end)
             sources = calibration.bars_watermark(conn, feed, period.start, period.end)
-            version = f"{__version__}+{signal.code_hash(conn)[:12]}"
+            version = f"{__version__}+{calibration.code_hash(conn)[:12]}"
     finally:
         conn.isolation_level = before
     digest = hashlib.sha256()
