@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import psycopg
 
 
@@ -45,6 +46,13 @@ def add_bars(
                 for seq, (day, close) in enumerate(closes.items())
             ],
         )
+
+
+def sp500_closes(data_folder: Path) -> pd.DataFrame:
+    """Return the closes of the S&P 500 file, days by symbols."""
+    path = data_folder / "sp500_daily" / "all_stocks_5yr_20130208-20180207.csv.gz"
+    rows = pd.read_csv(path, usecols=["date", "close", "Name"], parse_dates=["date"])
+    return rows.pivot(index="date", columns="Name", values="close")
 
 
 def load_sp500(conn: psycopg.Connection, data_folder: Path) -> None:

@@ -46,7 +46,10 @@ begin
     if v_strategy_id is null then
         raise exception 'strategy "%" does not exist', p_strategy using errcode = 'TT002';
     end if;
-    -- Two calibrations of one pair queue up here, so that each sees the other's row.
+    -- Two calibrations of one pair queue up here, so that each sees the other's row; calibrations of the
+    -- whole feed (signal.save_calibration) exclude them.
+    perform pg_advisory_xact_lock_shared(
+        hashtextextended(format('signal.save_calibration %s %s', v_strategy_id, v_feed_id), 0));
     perform pg_advisory_xact_lock(hashtextextended(
         format('signal.save_pair %s %s %s %s', v_strategy_id, v_feed_id, least(v_a, v_b), greatest(v_a, v_b)), 0));
 
@@ -66,10 +69,10 @@ begin
     shortened as (
         insert into signal.pairs
             (strategy_id, instrument_a, instrument_b, parameters, statistics, feed_id, calibrated_from,
-             calibrated_to, data_watermark, code_version, enabled, valid_from, valid_to)
+             calibrated_to, data_watermark, code_version, enabled, valid_from, valid_to, calibration_id)
         select e.strategy_id, e.instrument_a, e.instrument_b, e.parameters, e.statistics, e.feed_id,
                e.calibrated_from, e.calibrated_to, e.data_watermark, e.code_version, e.enabled,
-               e.valid_from, p_calibrated_to
+               e.valid_from, p_calibrated_to, e.calibration_id
         from ended e where e.valid_from < p_calibrated_to
     )
     select coalesce(min(s.valid_from), 'infinity') into v_valid_to

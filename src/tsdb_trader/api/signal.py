@@ -109,9 +109,31 @@ def save_pair(
     )
 
 
+def check_parameters(conn: Connection, parameters: Mapping[str, float | None]) -> None:
+    """Check parameters of the pairs strategy (``signal.read_parameters``).
+
+    Raises
+    ------
+    InputError
+        A parameter is outside its range.
+    """
+    _one(conn, "select signal.read_parameters(null, %s)", (Jsonb(dict(parameters)),))
+
+
 def feeds(conn: Connection) -> list[str]:
     """Return the names of all feeds."""
     return [row[0] for row in conn.execute("select feed from ops.feeds order by feed")]
+
+
+def has_quotes(conn: Connection, feed: str) -> bool:
+    """Return whether a feed has any quotes."""
+    found = _one(
+        conn,
+        """select exists (select from market.sources s join ops.feeds f using (feed_id)
+                          where f.feed = %s and s.kind = 'quotes' and s.last_ts is not null)""",
+        (feed,),
+    )
+    return bool(found)
 
 
 def feed_symbols(conn: Connection, feed: str, start: datetime, end: datetime) -> list[FeedSymbol]:

@@ -117,6 +117,14 @@ def _refresh_var(conn: Connection) -> dict[str, Any]:
     return {"changed": changed, "set": factors.prepare(conn, now)}
 
 
+def _calibrate_pairs(conn: Connection) -> dict[str, Any]:
+    """Choose the pairs of the newest formation of the feeds that are scheduled for it."""
+    from tsdb_trader.research import walk_forward
+    from tsdb_trader.research.periods import NEW_YORK
+
+    return {"calibrated": walk_forward.repeat(conn, datetime.now(NEW_YORK).date())}
+
+
 JOBS = (
     Job("refresh_rollups", _refresh_rollups, "interval", {"seconds": 60}),
     Job("snapshot_books", _snapshot_books, "interval", {"minutes": 5}),
@@ -126,6 +134,8 @@ JOBS = (
     Job("apply_corporate_actions", _apply_corporate_actions, "cron", {"hour": 7, "minute": 45}),
     Job("verify_log", _verify_log, "cron", {"hour": 3, "minute": 40}),
     Job("refresh_var", _refresh_var, "interval", {"minutes": 30}),
+    # After midnight in New York, when a formation ends, and well before its market opens.
+    Job("calibrate_pairs", _calibrate_pairs, "cron", {"hour": 6, "minute": 20}),
     Job("apply_retention", _apply_retention, "cron", {"hour": 2, "minute": 40}),
     Job("check_orphans", _check_orphans, "cron", {"hour": 3, "minute": 10}),
 )
