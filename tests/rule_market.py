@@ -68,7 +68,9 @@ def store(conn: psycopg.Connection, events: Sequence[Event], feed: str = "test")
     )
     for kind, name in ((Quote, "quotes"), (Trade, "trades")):
         for symbol in sorted({e.symbol for e in events if isinstance(e, kind)}):
-            _store_ticks(conn, [e for e in events if isinstance(e, kind) and e.symbol == symbol], name, feed)
+            _store_ticks(
+                conn, [e for e in events if isinstance(e, kind) and e.symbol == symbol], name, feed
+            )
     news = [e for e in events if isinstance(e, News)]
     if news:
         store_news(conn, news)
@@ -176,7 +178,9 @@ def run(conn: psycopg.Connection, session: uuid.UUID, ends: Sequence[float]) -> 
         step(conn, session, start, end)
 
 
-def matches(conn: psycopg.Connection, session: uuid.UUID, rule: str) -> list[tuple[float, str | None]]:
+def matches(
+    conn: psycopg.Connection, session: uuid.UUID, rule: str
+) -> list[tuple[float, str | None]]:
     """Return the recorded matches of a rule: milliseconds after the open, and the symbol."""
     rows = conn.execute(
         """select m.as_of, i.symbol from signal.rule_matches m

@@ -31,6 +31,7 @@ begin
     end loop;
     raise exception 'unknown % "%": %', p_what, p_word,
         case when v_best is not null then 'did you mean ' || v_best || '?'
+            when p_known = '{}' then 'there is none'
             when cardinality(p_known) > 40 then 'it is not registered'
             else 'there is ' || array_to_string(p_known, ', ') end
         using errcode = 'TT002';

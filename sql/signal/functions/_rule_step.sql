@@ -68,7 +68,7 @@ begin
         'step', jsonb_build_object(
             'kind', case when p_step ? 'absent' then 'absent' when p_step ? 'for' then 'held' else 'event' end,
             'wanted', v_done->'bits',
-            'ends', coalesce(v_ends->'bits', v_done->'unless'),
+            'ends', case when p_step ? 'until' then v_ends->'bits' when p_step ?& '{on,for}' then v_done->'unless' end,
             'is_every', coalesce((p_step->>'every')::boolean, false),
             'for_us', case when p_step ? 'for' then signal._rule_duration(v_what || ': "for"', p_step->>'for') end));
 end

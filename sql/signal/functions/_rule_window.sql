@@ -68,7 +68,7 @@ begin
             when 'change_bps' then '1e4::float8 * (%1$s_last / %1$s_first - 1)' end, v_w);
         -- Before its part of the day is over it has no value, so that it cannot move under a condition.
         v_value := format('case when v_clock >= %s and (%s_n > 0 or %s) then %s end',
-            v_window->'span'->>1, v_w, p_name = 'count', v_value);
+            v_window->'span'->>1, v_w, (p_name = 'count')::text, v_value);
     elsif v_window->>'class' = 'list' then
         v_value := format(case p_name
             when 'count' then '(%1$s_n - %1$s_h + 1)::float8'

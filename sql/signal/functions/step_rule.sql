@@ -47,7 +47,9 @@ declare
     v_clock integer;
     v_event jsonb;
 begin
-    if coalesce(cardinality(p_hits), 0) = 0 and (p_machine.deadline <= p_until) is not true then
+    if p_machine.begun is not null and coalesce(cardinality(p_hits), 0) = 0
+        and (p_machine.deadline <= p_until) is not true
+    then
         return row(p_machine, v_found)::signal.rule_outcome;
     end if;
     -- The last one, which is none, lets the clocks run up to p_until.
