@@ -134,7 +134,7 @@ def conditions(n: int, ms: int, limit: int) -> list[Condition]:
         ),
         Condition("quote", "bid >= ask", lambda h: None if mid(h[-1]) is None else h[-1].bid >= h[-1].ask),  # type: ignore[arg-type,union-attr,operator]
         Condition("news", f"count(news, {ms}ms) >= {n} or mentions('merger')", lambda h: (
-            len(values(h, News, lambda e: e.sentiment, ms)) >= n or "merger" in h[-1].headline.lower())),  # type: ignore[union-attr]
+            len(values(h, News, lambda e: e.sentiment, ms)) >= n or "merger" in h[-1].headline.lower().split())),  # type: ignore[union-attr]
         Condition("news", "sentiment < -0.25", lambda h: h[-1].sentiment < -0.25),  # type: ignore[union-attr]
     ]  # fmt: skip
 

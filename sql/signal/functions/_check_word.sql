@@ -1,5 +1,5 @@
 -- Refuses a word that is not one of the known ones: TT002, with the closest known word (the fewest letters
--- changed, added or left out, at most half of them).
+-- changed, added, left out or swapped with the next, at most half of them).
 create or replace function signal._check_word(p_what text, p_word text, p_known text[])
 returns void
 language plpgsql
@@ -8,6 +8,7 @@ declare
     v_known text;
     v_row integer[];
     v_next integer[];
+    v_before integer[];
     v_best text;
     v_least integer := greatest(length(p_word) / 2, 1);
 begin
@@ -21,7 +22,11 @@ begin
             for j in 1..length(v_known) loop
                 v_next[j + 1] := least(v_row[j + 1] + 1, v_next[j] + 1,
                     v_row[j] + (substr(lower(p_word), i, 1) <> substr(lower(v_known), j, 1))::integer);
+                if i > 1 and j > 1 and substr(lower(p_word), i - 1, 2) = reverse(substr(lower(v_known), j - 1, 2)) then
+                    v_next[j + 1] := least(v_next[j + 1], v_before[j - 1] + 1);
+                end if;
             end loop;
+            v_before := v_row;
             v_row := v_next;
         end loop;
         if v_row[length(v_known) + 1] <= v_least and (v_best is null or v_row[length(v_known) + 1] < v_least) then
