@@ -52,6 +52,7 @@ _COMMANDS = {
     "plan": _entry("plan", "app", "Orderly reductions: plan, list, pause, resume, cancel."),
     "portfolio": _entry("portfolio", "app", "Positions, lots, P&L by day, equity and cash."),
     "risk": _entry("risk", "app", "The kill switch, trading states, limits, strategies."),
+    "rule": _entry("rule", "app", "Rules over ticks and news, and what they found."),
     "session": _entry("session", "app", "Open, close and list sessions."),
     "feed": _entry("feed", "app", "Add, start and stop streams of market data."),
     "fix": _entry("fix", "app", "List, add and change FIX sessions of the gateway."),

@@ -1,5 +1,5 @@
--- Steps the strategies of a session on its next batch and submits the orders of its signals, in one
--- transaction. Returns the number of signals, or null when no batch waits, or when the session replays
+-- Steps the strategies of a session on its next batch, submits the orders of its signals and evaluates its
+-- rules, in one transaction. Returns the number of signals, or null when no batch waits, or when the session replays
 -- in lock-step and a resting order has yet to meet the batch's market: its fill comes before the signal.
 -- A batch without a signal commits without waiting for the disk: lost with the server, it is stepped
 -- again to the same end. A batch with signals waits, because its orders leave the machine.
@@ -26,6 +26,7 @@ begin
     if v_signals > 0 then
         perform oms.submit_signals(v_batch_id);
     end if;
+    perform signal.evaluate_rules(v_batch_id);
     perform set_config(
         'synchronous_commit', case when v_signals > 0 then v_durable else 'off' end, true);
     perform pg_notify('signal_consumed_batches', '');

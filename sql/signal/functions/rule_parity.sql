@@ -1,0 +1,45 @@
+-- Every difference between what rules found in a session batch by batch and what a scan of its stored ticks,
+-- headlines and recorded batches finds; no rows when there is none.
+-- kind: missing_match (the scan finds it, recorded is nothing), extra_match. Errors: TT002 unknown session.
+create or replace function signal.rule_parity(p_session_id uuid)
+returns table (
+    kind text,
+    rule text,
+    version integer,
+    batch_no bigint,
+    as_of timestamptz,
+    instrument_id integer,
+    events jsonb
+)
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    with recorded as (
+        select r.rule, r.version, m.batch_no, m.as_of, m.known_at, m.instrument_id, m.events,
+               row_number() over (partition by m.rule_id, m.batch_no, m.as_of, m.instrument_id, m.events) as copy
+        from signal.rule_matches m
+        join signal.rules r on r.rule_id = m.rule_id
+        where m.session_id = p_session_id
+    ),
+    scanned as (
+        select s.rule, s.version, s.batch_no, s.as_of, s.known_at, s.instrument_id, s.events,
+               row_number() over (partition by s.rule, s.version, s.batch_no, s.as_of, s.instrument_id, s.events) as copy
+        from signal.scan_rules(null, p_session_id) s
+        -- What was never evaluated there was not to be found.
+        where exists (
+            select from signal.rule_spans p
+            join signal.rules r on r.rule_id = p.rule_id
+            where p.session_id = p_session_id and r.rule = s.rule and r.version = s.version)
+    )
+    select d.kind, d.rule, d.version, d.batch_no, d.as_of, d.instrument_id, d.events
+    from (
+        select 'missing_match' as kind, s.* from (select * from scanned except select * from recorded) s
+        union all
+        select 'extra_match', x.* from (select * from recorded except select * from scanned) x) d
+    order by d.as_of, d.rule, d.instrument_id, d.kind
+$$;
+comment on function signal.rule_parity(uuid) is
+    'Every difference between what rules found in a session and what a scan of it finds; no rows when there is none.';
+grant execute on function signal.rule_parity(uuid) to tsdb_reader;

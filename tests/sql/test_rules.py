@@ -1,0 +1,530 @@
+"""Rules: what is refused, what is isolated, and what a session does with them."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from factories import add_instrument
+from rule_market import (
+    OPEN,
+    Event,
+    News,
+    Quote,
+    Trade,
+    at,
+    matches,
+    open_session,
+    parity,
+    run,
+    save,
+    step,
+    store,
+    store_news,
+)
+
+ANY_TRADE = {"pattern": [{"on": "trade"}]}
+FAILING = {"pattern": [{"on": "trade", "when": "size / (size - 100) > 0"}]}
+
+
+def on(when: str, kind: str = "trade", **more: Any) -> dict[str, Any]:
+    return {"pattern": [{"on": kind, "when": when, **more}]}
+
+
+REFUSED: list[tuple[Any, str, str]] = [
+    (on("pirce > 1"), "TT002", 'unknown field "pirce": did you mean price?'),
+    (on("price > agv(price, 5s)"), "TT002", 'unknown function "agv": did you mean avg?'),
+    (on("SYP.mid > 1"), "TT002", 'unknown instrument "SYP": did you mean SPY?'),
+    (on("SPY.midd > 1"), "TT002", "did you mean mid?"),
+    (on("price > 1", "trades"), "TT002", "did you mean trade?"),
+    (on("price > 1", utnil="price < 1"), "TT002", "did you mean until?"),
+    (on("price > 1", symbol="SPX"), "TT002", "did you mean SPY?"),
+    ({**ANY_TRADE, "instruments": ["SPT"]}, "TT002", "did you mean SPY?"),
+    ({**ANY_TRADE, "cooldwn": "5s"}, "TT002", "did you mean cooldown?"),
+    ({**ANY_TRADE, "timezone": "Mars"}, "TT002", "unknown timezone"),
+    (on("mean(price, 5s) > 1"), "TT002", "unknown function"),
+    (on("price >"), "TT001", "its end cannot stand there"),
+    (on(""), "TT001", "its end cannot stand there"),
+    (on("price > > 1"), "TT001", "cannot stand there"),
+    (on("price 1"), "TT001", "cannot stand there"),
+    (on("(price > 1"), "TT001", 'a ")" is missing'),
+    (on("price > 1)"), "TT001", "too many"),
+    (on("price, 1 > 2"), "TT001", "too many"),
+    (on("avg() > 1"), "TT001", "cannot stand there"),
+    (on("price > 1; drop table x"), "TT001", 'cannot read "; drop table x"'),
+    (on("price > $1"), "TT001", "cannot read"),
+    (on("price"), "TT001", "is no condition"),
+    (on("price + 1"), "TT001", "is no condition"),
+    (on("price and 1 > 0"), "TT001", "is over conditions"),
+    (on("1 < price < 2"), "TT001", "is over numbers"),
+    (on("price > 5s"), "TT001", "is over numbers"),
+    (on("price > 'a'"), "TT001", "is over numbers"),
+    (on("trades > 5"), "TT001", "is over numbers"),
+    (on("abs(price, 2) > 5"), "TT001", "does not take 2 arguments"),
+    (on("avg(price) > 5"), "TT001", "its window"),
+    (on("avg(price, -5s) > 5"), "TT001", "is over numbers"),
+    (on("avg(price, 0s) > 5"), "TT001", "must be above zero"),
+    (on("avg(price, 0) > 5"), "TT001", "window must be"),
+    (on("avg(price, 1.5) > 5"), "TT001", "window must be"),
+    (on("avg(price, 800h) > 5"), "TT001", "must be above zero and up to"),
+    (on("avg(price, 10:00-09:00) > 5"), "TT001", "a part of one day"),
+    (on("prev(price, 5s) > 5"), "TT001", "window must be"),
+    (on("rate(trades, 5) > 5"), "TT001", "window must be"),
+    (on("count(price, 5s) > 5"), "TT001", "is over quotes, trades or news"),
+    (on("sum(trades, 5s) > 5"), "TT001", "is over numbers"),
+    (on("avg(avg(price, 5s), 5s) > 5"), "TT001", "an aggregate of an aggregate"),
+    (on("avg(price - mid, 5s) > 5"), "TT001", "one instrument's quotes, trades or news"),
+    (on("mentions('x')"), "TT001", "in a step on news"),
+    (on("mentions('a|b')", "news"), "TT001", "letters, digits"),
+    (on("x" * 2001), "TT001", "at most 2000"),
+    (on(5), "TT001", "a condition is a text"),  # type: ignore[arg-type]
+    ({}, "TT001", "a rule needs"),
+    ([], "TT001", "must be an object"),
+    ({"pattern": []}, "TT001", "a rule needs"),
+    ({"pattern": ["trade"]}, "TT001", "must be an object"),
+    ({"pattern": [{"when": "price > 1"}]}, "TT001", 'needs "on" or "absent"'),
+    ({"pattern": [{"absent": "trade"}]}, "TT001", 'needs "for"'),
+    ({"pattern": [{"on": "trade", "for": "5s"}]}, "TT001", 'need "when"'),
+    (on("price > 1", until="price < 1", **{"for": "1s"}), "TT001", "ends by itself"),
+    (on("price > 1", **{"for": "-1s"}), "TT001", "must be above zero"),
+    (on("price > 1", **{"for": 5}), "TT001", "must be above zero"),
+    ({**ANY_TRADE, "cooldown": "soon"}, "TT001", 'cooldown "soon"'),
+    ({**ANY_TRADE, "hours": "16:00-09:30"}, "TT001", "a part of one day"),
+    ({**ANY_TRADE, "within": "5s"}, "TT001", "two steps or more"),
+    ({**ANY_TRADE, "instruments": []}, "TT001", "a list of symbols"),
+    ({**ANY_TRADE, "instruments": "SPY"}, "TT001", "a list of symbols"),
+    (on("price > SPY.mid"), "TT001", 'needs "instruments"'),
+    (
+        {**on("price > 1", symbol="SPY"), "instruments": ["SPY"]},
+        "TT001",
+        '"instruments" has no use',
+    ),
+    (on("price > 1", symbols=["SPY", "IBM"], every=True), "TT001", "after the first step"),
+    (on("price > 1", every=True), "TT001", 'needs "symbols"'),
+    (on("price > 1", symbols=[]), "TT001", "is empty"),
+    (on("price > 1", symbols="SPY"), "TT001", "as a list"),
+    (
+        on("price > 1", symbols=["SPY", "IBM"], until="price < 1"),
+        "TT001",
+        "a single instrument",
+    ),
+    (
+        {"pattern": [{"on": "trade"}, {"absent": "trade", "for": "9s"}], "within": "5s"},
+        "TT001",
+        "could never match",
+    ),
+    ({"pattern": [{"on": "trade"}] * 9}, "TT001", "one to eight"),
+]
+
+
+def test_rule_that_cannot_be_is_refused_with_its_reason(conn: psycopg.Connection) -> None:
+    for symbol in ("SPY", "IBM"):
+        add_instrument(conn, symbol)
+    for definition, code, said in REFUSED:
+        with pytest.raises(psycopg.Error) as caught:
+            save(conn, "bad", definition)
+        assert (caught.value.sqlstate, said in str(caught.value)) == (code, True), (
+            definition,
+            str(caught.value),
+        )
+    assert conn.execute("select count(*) from signal.rules").fetchone() == (0,)
+
+
+def test_rule_name_and_validity_that_cannot_be_are_refused(conn: psycopg.Connection) -> None:
+    with pytest.raises(psycopg.Error, match="a rule's name"):
+        save(conn, "A b", ANY_TRADE)
+    with pytest.raises(psycopg.Error, match="valid from before"):
+        conn.execute(
+            "select signal.save_rule('x', %s, p_valid_from => now(), p_valid_to => now())",
+            (Jsonb(ANY_TRADE),),
+        )
+
+
+def test_rule_saved_again_is_the_same_or_a_new_version(conn: psycopg.Connection) -> None:
+    first = save(conn, "r", ANY_TRADE, enabled=False)
+    assert save(conn, "r", ANY_TRADE) == first
+    second = save(conn, "r", on("price > 1"))
+    rows = conn.execute(
+        "select rule_id, version, enabled, superseded_at = 'infinity' from signal.rules order by 1"
+    ).fetchall()
+    assert rows == [(first, 1, False, False), (second, 2, False, True)]
+    assert save(conn, "r", on("price > 1"), enabled=True) == second
+    assert conn.execute("select enabled from signal.rules where version = 2").fetchone() == (True,)
+
+
+def test_condition_binds_as_arithmetic_does(conn: psycopg.Connection) -> None:
+    cases = {
+        "price - 1 - 2 = 7": True,
+        "price / 2 / 5 = 1": True,
+        "2 + price * 3 = 32": True,
+        "-price + 20 = 10": True,
+        "price > 5 or price > 99 and price > 99": True,
+        "not price > 99 and price = 10": True,
+        "not (price > 5 or price > 99)": False,
+        "price <> 10": False,
+        "least(price, 3, 12) = 3 and greatest(price, 3) = 10": True,
+        "abs(3 - price) = 7 and sqrt(price * price) = 10 and sign(-price) = -1": True,
+        "ln(exp(1.5)) > 1.49 and 1e1 = price and .5 < 0.6": True,
+        "mid > 1 or price = 10": True,
+        "mid > 1 and price = 10": False,
+        "not mid > 1": False,
+    }
+    for n, when in enumerate(cases):
+        save(conn, f"r{n}", on(when))
+    store(conn, [Trade(0, 10)])
+    session = open_session(conn)
+    run(conn, session, [100])
+    assert conn.execute("select message from signal.rule_errors").fetchall() == []
+    assert {w: bool(matches(conn, session, f"r{n}")) for n, w in enumerate(cases)} == cases
+
+
+def test_window_statistics_equal_those_of_python(conn: psycopg.Connection) -> None:
+    rng = random.Random(3)
+    # Large prices that differ little, and more values than a sum is kept for without forming it anew.
+    ticks = [
+        Trade(n * 100, 50_000 + rng.randrange(100) / 100, rng.randrange(1, 9)) for n in range(1500)
+    ]
+    names = ("avg", "stddev", "min", "max", "first", "last", "change", "sum")
+    terms = [f"{f}(price, {w})" for f in names for w in ("5s", "30", "09:30-09:31")]
+    terms += ["count(trades, 5s)", "rate(trades, 5s)", "change_bps(price, 5s)", "prev(price, 7)"]
+    save(conn, "r", on(" or ".join(f"{t} > -1" for t in terms)))
+    store(conn, ticks)
+    session = open_session(conn)
+    run(conn, session, [777, 20_000, 90_000, 149_900])
+    assert parity(conn, session) == []
+    rows = conn.execute(
+        "select as_of, events->0->'values' from signal.rule_matches order by 1"
+    ).fetchall()
+    assert len(rows) == len(ticks)
+    functions: dict[str, Callable[[list[float]], float]] = {
+        "avg": statistics.fmean,
+        "stddev": statistics.stdev,
+        "min": min,
+        "max": max,
+        "first": lambda v: v[0],
+        "last": lambda v: v[-1],
+        "change": lambda v: v[-1] - v[0],
+        "sum": math.fsum,
+    }
+    for n in (0, 5, 29, 30, 599, 600, 1000, 1400, 1499):
+        ms = (rows[n][0] - OPEN) / timedelta(milliseconds=1)
+        values = rows[n][1]
+        windows = {
+            "5s": [t.price for t in ticks[: n + 1] if t.ms > ms - 5000],
+            "30": [t.price for t in ticks[max(n - 29, 0) : n + 1]] if n >= 29 else [],
+            "09:30-09:31": [t.price for t in ticks[:600]] if ms >= 60_000 else [],
+        }
+        for window, held in windows.items():
+            for name, function in functions.items():
+                found = values[f"{name}(price, {window})"]
+                if len(held) < (2 if name == "stddev" else 1):
+                    assert found is None
+                else:
+                    assert found == pytest.approx(function(held), rel=1e-9, abs=1e-9), (
+                        n,
+                        name,
+                        window,
+                    )
+        held = windows["5s"]
+        assert values["count(trades, 5s)"] == len(held)
+        assert values["rate(trades, 5s)"] == pytest.approx(len(held) / 5)
+        assert values["change_bps(price, 5s)"] == pytest.approx(
+            1e4 * (held[-1] / held[0] - 1), abs=1e-7
+        )
+        assert values["prev(price, 7)"] == (ticks[n - 7].price if n >= 7 else None)
+
+
+def test_match_names_its_events_and_what_they_were_about(conn: psycopg.Connection) -> None:
+    save(
+        conn,
+        "r",
+        {
+            "pattern": [
+                {"on": "quote", "when": "spread > 1"},
+                {"on": "trade", "when": "price > mid"},
+            ]
+        },
+    )
+    store(conn, [Quote(0, 9, 11), Trade(500, 9), Trade(700, 10.5)])
+    session = open_session(conn)
+    run(conn, session, [100, 1000])
+    row = conn.execute("select batch_no, known_at, events from signal.rule_matches").fetchone()
+    assert row is not None
+    assert row[:2] == (2, at(1000))
+    quote, trade = row[2]
+    assert (quote["step"], quote["kind"], quote["ts"]) == (
+        1,
+        "quote",
+        "2013-10-07T13:30:00.000000Z",
+    )
+    assert (trade["symbol"], trade["seq"], trade["values"]) == ("A", 1, {"price": 10.5, "mid": 10})
+    assert conn.execute(
+        "select price from market.trades where source_id = %s and seq = %s",
+        (trade["source_id"], trade["seq"]),
+    ).fetchone() == (10.5,)
+
+
+def test_display_settings_change_no_match(conn: psycopg.Connection) -> None:
+    save(conn, "r", on("price > 1", **{"for": "1s"}))
+    store(conn, [Trade(0, 10.123), Trade(5000, 11)])
+    session = open_session(conn)
+    run(conn, session, [100, 6000])
+    conn.execute("set extra_float_digits = -5")
+    conn.execute("set timezone = 'Asia/Tokyo'")
+    assert parity(conn, session) == []
+
+
+def test_clock_runs_out_at_its_time_whatever_batch_brings_it(conn: psycopg.Connection) -> None:
+    save(conn, "r", {"pattern": [{"absent": "trade", "for": "1s"}]})
+    events: list[Event] = [
+        Trade(0, 1),
+        Trade(1000, 1),
+        *(Quote(n, 1, 2, symbol="B") for n in (2000, 2001, 9000)),
+    ]
+    store(conn, events)
+    for ends in ([1500, 2000, 2001], [1500, 1999.999, 9000], [9000], [2000.001, 9000]):
+        session = open_session(conn)
+        run(conn, session, ends)
+        # Nothing is known at 1500; the trade at 1000 comes exactly one second after the first one.
+        assert matches(conn, session, "r") == [(2000, "A")], ends
+        assert parity(conn, session) == []
+
+
+def test_news_stored_too_late_comes_with_the_next_batch_live_and_scanned(
+    conn: psycopg.Connection,
+) -> None:
+    save(conn, "r", {"pattern": [{"on": "news"}]})
+    store(conn, [Trade(n * 1000, 1) for n in range(6)])
+    store_news(conn, [News(500), News(2500, late=1000)])
+    session = open_session(conn)
+    run(conn, session, [1100])
+    store_news(conn, [News(900, "late"), News(-5000, "older than the session")])
+    for start, end in ((1100, 2100), (2100, 5100)):
+        step(conn, session, start, end)
+    assert matches(conn, session, "r") == [(500, "A"), (1100.001, "A"), (3500, "A")]
+    assert parity(conn, session) == []
+
+
+def test_news_of_an_interval_without_ticks_comes_with_the_next_batch(
+    conn: psycopg.Connection,
+) -> None:
+    save(conn, "r", {"pattern": [{"on": "news"}]})
+    store(conn, [Trade(0, 1), Trade(9000, 1), News(5000)])
+    session = open_session(conn)
+    step(conn, session, -1, 1000)
+    step(conn, session, 8000, 9000)
+    assert matches(conn, session, "r") == [(5000, "A")]
+    assert parity(conn, session) == []
+
+
+def test_condition_that_cannot_be_evaluated_is_recorded_and_the_others_go_on(
+    conn: psycopg.Connection,
+) -> None:
+    save(conn, "bad", FAILING)
+    save(conn, "good", ANY_TRADE)
+    store(conn, [Trade(n, 1, 100 if n % 2 else 200) for n in range(4)])
+    session = open_session(conn)
+    run(conn, session, [10])
+    assert len(matches(conn, session, "good")) == 4
+    assert matches(conn, session, "bad") == [(0, "A"), (2, "A")]
+    assert parity(conn, session) == []
+    rows = conn.execute(
+        "select as_of, kind, seq, code, message from signal.rule_errors order by 1"
+    ).fetchall()
+    assert rows == [(at(n), "trade", n, "22012", "division by zero") for n in (1, 3)]
+    alerts = conn.execute(
+        "select kind, detail->>'rule' from ops.alerts where resolved_at is null"
+    ).fetchall()
+    assert alerts == [("rule_error", "bad")]
+    assert conn.execute(
+        "select errors, matches from signal.rule_spans order by errors desc"
+    ).fetchall() == [(2, 2), (0, 4)]
+
+
+def test_hundredth_error_ends_the_rule_in_the_session_until_it_is_enabled(
+    conn: psycopg.Connection,
+) -> None:
+    save(conn, "bad", FAILING)
+    save(conn, "good", ANY_TRADE)
+    store(conn, [Trade(n, 1, 100 if n < 150 else 200) for n in range(200)])
+    session = open_session(conn)
+    run(conn, session, [90, 160, 170])
+    assert len(matches(conn, session, "bad")) == 11
+    assert len(matches(conn, session, "good")) == 171
+    assert parity(conn, session) == []
+    spans = "select first_batch_no, last_batch_no, ended_by, errors from signal.rule_spans s join signal.rules using (rule_id) where rule = 'bad' order by 1"
+    assert conn.execute(spans).fetchall() == [(1, 2, "errors", 150)]
+    assert conn.execute("select count(*) from signal.rule_errors").fetchone() == (20,)
+    assert conn.execute("select signal.enable_rule('bad')").fetchone() == (True,)
+    assert conn.execute("select count(*) from ops.alerts where resolved_at is null").fetchone() == (
+        0,
+    )
+    step(conn, session, 170, 180)
+    assert len(matches(conn, session, "bad")) == 21
+    assert conn.execute(spans).fetchall() == [(1, 2, "cleared", 150), (4, None, None, 0)]
+    assert parity(conn, session) == []
+
+
+def test_rule_that_fails_as_a_whole_is_ended_and_the_others_go_on(conn: psycopg.Connection) -> None:
+    rule_id = save(conn, "gone", ANY_TRADE)
+    save(conn, "good", ANY_TRADE)
+    store(conn, [Trade(n * 1000, 1) for n in range(3)])
+    session = open_session(conn)
+    run(conn, session, [500])
+    conn.execute(f"drop function signal._rule_{rule_id}")
+    for start, end in ((500, 1500), (1500, 2500)):
+        step(conn, session, start, end)
+    assert len(matches(conn, session, "good")) == 3
+    assert len(matches(conn, session, "gone")) == 1
+    assert conn.execute("select kind, severity from ops.alerts").fetchall() == [
+        ("rule_stopped", "critical")
+    ]
+    assert conn.execute("select batch_no, kind, code from signal.rule_errors").fetchall() == [
+        (2, None, "42883")
+    ]
+    assert conn.execute(
+        "select last_batch_no from signal.rule_spans where rule_id = %s", (rule_id,)
+    ).fetchone() == (1,)
+
+
+def test_rule_enabled_in_mid_session_is_scanned_from_there(conn: psycopg.Connection) -> None:
+    when = on("count(trades, 10s) = 2")
+    save(conn, "other", ANY_TRADE)
+    save(conn, "r", when, enabled=False)
+    store(conn, [Trade(n * 1000, 1) for n in range(9)])
+    session = open_session(conn)
+    run(conn, session, [2500])
+    conn.execute("select signal.enable_rule('r')")
+    run_on = [(2500, 4500), (4500, 5500)]
+    for start, end in run_on:
+        step(conn, session, start, end)
+    conn.execute("select signal.disable_rule('r')")
+    step(conn, session, 5500, 6500)
+    conn.execute("select signal.enable_rule('r')")
+    step(conn, session, 6500, 8500)
+    assert matches(conn, session, "r") == [(4000, "A"), (8000, "A")]
+    assert parity(conn, session) == []
+    # A session in which it was never evaluated is scanned whole.
+    row = conn.execute(
+        "select count(*) from signal.scan_rules('r', %s)", (open_session(conn),)
+    ).fetchone()
+    assert row == (0,)
+
+
+def test_new_version_takes_over_with_the_next_batch(conn: psycopg.Connection) -> None:
+    save(conn, "r", on("price > 1"))
+    store(conn, [Trade(n * 1000, 2) for n in range(4)])
+    session = open_session(conn)
+    run(conn, session, [1500])
+    save(conn, "r", on("price > 100"))
+    step(conn, session, 1500, 2500)
+    assert matches(conn, session, "r") == [(0, "A"), (1000, "A")]
+    assert parity(conn, session) == []
+    rows = conn.execute(
+        "select version, batch_no from signal.scan_rules('r', %s, 1)", (session,)
+    ).fetchall()
+    assert rows == [(1, 1), (1, 1)]
+    with pytest.raises(psycopg.Error, match="no version 9"):
+        conn.execute("select * from signal.scan_rules('r', %s, 9)", (session,))
+
+
+def test_rule_is_evaluated_while_it_is_valid(conn: psycopg.Connection) -> None:
+    conn.execute(
+        "select signal.save_rule('r', %s, p_valid_from => %s, p_valid_to => %s)",
+        (Jsonb(ANY_TRADE), at(1000), at(2000)),
+    )
+    store(conn, [Trade(n * 500, 1) for n in range(6)])
+    session = open_session(conn)
+    run(conn, session, [900, 1500, 2500])
+    assert matches(conn, session, "r") == [(1000, "A"), (1500, "A")]
+    assert parity(conn, session) == []
+
+
+def test_batch_is_evaluated_once_and_in_its_turn(conn: psycopg.Connection) -> None:
+    save(conn, "r", ANY_TRADE)
+    store(conn, [Trade(n * 1000, 1) for n in range(3)])
+    session = open_session(conn)
+    ids = [
+        conn.execute(
+            "select market.write_batch(%s, %s, %s)",
+            (session, at(n * 1000 - 500), at(n * 1000 + 500)),
+        ).fetchone()
+        for n in range(3)
+    ]
+    evaluate = "select signal.evaluate_rules(%s)"
+    assert [conn.execute(evaluate, ids[0]).fetchone() for _ in range(2)] == [(1,), (0,)]
+    with pytest.raises(psycopg.Error, match="wait for batch 2") as caught:
+        conn.execute(evaluate, ids[2])
+    assert caught.value.sqlstate == "TT001"
+    with pytest.raises(psycopg.Error, match="does not exist"):
+        conn.execute(evaluate, (0,))
+    assert len(matches(conn, session, "r")) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from signal.rule_matches where batch_no = 2",
+        "insert into signal.rule_matches select * from signal.rule_matches limit 1",
+        "update signal.rule_matches set as_of = as_of + interval '1 us' where batch_no = 2",
+        "update market._trades set price = price + 1 where seq = 1",
+        "delete from market._trades where seq = 1",
+    ],
+)
+def test_rule_parity_after_a_change_says_what_differs(
+    conn: psycopg.Connection, change: str
+) -> None:
+    save(conn, "r", on("price >= 1"))
+    store(conn, [Trade(n * 1000, 1) for n in range(3)])
+    session = open_session(conn)
+    run(conn, session, [500, 1500, 2500])
+    assert parity(conn, session) == []
+    conn.execute(change)
+    assert parity(conn, session) != []
+
+
+def test_consumed_batch_evaluates_the_rules_in_its_transaction(conn: psycopg.Connection) -> None:
+    save(conn, "r", ANY_TRADE)
+    store(conn, [Trade(0, 1)])
+    session = open_session(conn)
+    conn.execute("select market.write_batch(%s, %s, %s)", (session, at(-1), at(500)))
+    conn.execute("listen signal_rule_matches")
+    conn.execute("select ops.consume_batch(%s)", (session,))
+    assert [n.channel for n in conn.notifies(timeout=5, stop_after=1)] == ["signal_rule_matches"]
+    assert matches(conn, session, "r") == [(0, "A")]
+    assert conn.execute("select rules, events, matches from signal.rule_batches").fetchall() == [
+        (1, 1, 1)
+    ]
+
+
+def test_rules_are_saved_by_ops_alone_and_scanned_by_a_quant(
+    conn: psycopg.Connection, connect_as: Callable[..., psycopg.Connection]
+) -> None:
+    save(conn, "r", ANY_TRADE)
+    store(conn, [Trade(0, 1)])
+    session = open_session(conn)
+    run(conn, session, [500])
+    quant = connect_as("tsdb_quant")
+    assert (
+        len(quant.execute("select * from signal.scan_rules('r', %s)", (session,)).fetchall()) == 1
+    )
+    assert parity(quant, session) == []
+    assert quant.execute("select matches from signal.rule_monitor").fetchall() == [(1,)]
+    for call in (
+        "select signal.save_rule('x', '{}')",
+        "select signal.enable_rule('r')",
+        "select signal.disable_rule('r')",
+        "select signal.evaluate_rules(1)",
+        "delete from signal.rule_matches",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            quant.execute(call)  # type: ignore[arg-type]
+    assert connect_as("tsdb_ops").execute("select signal.disable_rule('r')").fetchone() == (True,)
