@@ -32,8 +32,8 @@ declare
     v_unlocated numeric;
     v_matches numeric;
     v_var numeric;
-    v_no_rate constant text := 'no rate between the currencies of instrument and account';
-    v_no_mark constant text := 'a position or working order of the account has no mark';
+    v_no_rate text;
+    v_no_mark text := 'a position or working order of the account has no mark';
     v_parent_problem text;
     v_parent_remaining numeric;
     v_account_observed numeric;
@@ -62,7 +62,7 @@ begin
              and (r.side is null or r.side = p_order.side or r.side = 'sell' and p_order.side = 'sell_short')
              and r.lifted_at is null and p_as_of >= r.valid_from and p_as_of < r.valid_to) as restriction,
         b.low as band_low, b.high as band_high,
-        i.currency = a.currency as same_currency,
+        i.currency, a.currency as account_currency, case when i.currency = a.currency then 1.0 end as rate,
         q.ts as quote_ts, q.bid_price, q.ask_price,
         h.account_position, h.strategy_position, w.account_working, w.strategy_working, w.reducing
     into v
@@ -92,6 +92,10 @@ begin
             and o.order_id is distinct from p_current.order_id
             and (o.side = 'buy') = (p_order.side = 'buy')) w
     where i.instrument_id = p_order.instrument_id;
+    if v.rate is null then
+        v.rate := portfolio._rate_at(v.currency, v.account_currency, p_as_of);
+        v_no_rate := portfolio._rate_problem(v.currency, v.account_currency, p_as_of);
+    end if;
     if cardinality(p_ahead) > 0 then
         -- What the basket's earlier legs add to that.
         select v.account_working + coalesce(sum(a.quantity), 0),
@@ -163,7 +167,7 @@ begin
     -- Filled with all that works on its side, it does not get past flat: nothing on size or loss keeps that back.
     v_reduces := v_account_observed <= 0;
     v_sized := case when v_reduces then 'note' else 'option' end;
-    v_value := p_order.quantity * case when v_sign > 0 then v_price else greatest(v_price, v_adverse) end;
+    v_value := v.rate * p_order.quantity * case when v_sign > 0 then v_price else greatest(v_price, v_adverse) end;
     v_on_tick := risk._is_on_tick(p_order, v_reference, p_as_of);
     if v_limits.over_time is not null then
         select jsonb_object_agg(r.control, jsonb_build_array(r.observed, r.limit_value)) into v_rates
@@ -184,7 +188,9 @@ begin
     end if;
     if num_nonnulls(v_limits.gross_exposure, v_limits.net_exposure, v_limits.sector_exposure, v_limits.name_exposure,
         v_limits.credit, v_limits.capital, v_limits.buying_power) > 0 then
-        v_exposure := risk._exposure(p_order, p_ahead, p_current, v_adds, v_price, v_limits.capital is not null);
+        v_exposure := risk._exposure(p_order, p_ahead, p_current, v_adds, v_price,
+            v_limits.capital is not null, p_as_of);
+        v_no_mark := coalesce(v_exposure.problem, v_no_mark);
     end if;
     if v_limits.locate is not null then
         v_unlocated := case when v_sign > 0 then 0 else greatest(v_account_observed, 0) - (
@@ -212,7 +218,7 @@ begin
     end if;
     if v_limits.incremental_var is not null then
         v_var := risk._var_increment(p_order.session_id, p_order.account, p_order.instrument_id,
-            (v_sign * v_adds * v_price)::double precision, p_as_of);
+            (v_sign * v_adds * v_price * v.rate)::double precision, p_as_of);
     end if;
 
     select
@@ -256,8 +262,8 @@ begin
                 'the quantity is no multiple of ' || trim_scale(v.lot_size), null, null),
             (12, 'order_quantity', 'limit', true, null, p_order.quantity, v_limits.order_quantity),
             (13, 'min_quantity', 'floor', true, null, p_order.quantity, v_limits.min_quantity),
-            (14, 'order_value', 'limit', v.same_currency, v_no_rate, v_value, v_limits.order_value),
-            (15, 'min_value', 'floor', v.same_currency, v_no_rate, v_value, v_limits.min_value),
+            (14, 'order_value', 'limit', true, v_no_rate, v_value, v_limits.order_value),
+            (15, 'min_value', 'floor', true, v_no_rate, v_value, v_limits.min_value),
             (16, 'price_collar', 'limit', true, null, v_deviation, v_limits.price_collar),
             (17, 'price_walk', 'option', true, null, v_walk, v_limits.price_walk),
             (18, 'price_band', 'rule', coalesce(v_price >= v.band_low, v.band_low is null)
@@ -281,7 +287,7 @@ begin
                 case when v_by_strategy then v_limits.strategy_position else v_limits.account_position end),
             (26, 'gross_exposure', v_sized, true, v_no_mark, v_exposure.gross, v_limits.gross_exposure),
             (27, 'net_exposure', v_sized, true, v_no_mark, v_exposure.net, v_limits.net_exposure),
-            (28, 'sector_exposure', v_sized, true, 'no sector or no mark', v_exposure.sector, v_limits.sector_exposure),
+            (28, 'sector_exposure', v_sized, true, coalesce(v_exposure.problem, 'no sector or no mark'), v_exposure.sector, v_limits.sector_exposure),
             (29, 'name_exposure', v_sized, true, v_no_mark, v_exposure.name, v_limits.name_exposure),
             (30, 'credit', v_sized, true, v_no_mark, v_exposure.credit, v_limits.credit),
             (31, 'capital', v_sized, true, v_no_mark, v_exposure.capital, v_limits.capital),
@@ -291,9 +297,9 @@ begin
             (35, 'reduce_only', 'rule', coalesce(v_adds <= v_room, true),
                 trim_scale(v_adds) || ' is more than the ' || trim_scale(greatest(v_room, 0)) || ' there are to reduce',
                 case when v_room is not null then v_adds end, v_room),
-            (36, 'daily_loss', v_sized, true, 'the day''s P&L is not known', v_loss.daily, v_limits.daily_loss),
-            (37, 'drawdown', v_sized, true, 'the P&L is not known', v_loss.drawdown, v_limits.drawdown),
-            (38, 'incremental_var', v_sized, true, 'returns or marks are missing', v_var, v_limits.incremental_var),
+            (36, 'daily_loss', v_sized, true, coalesce(v_loss.problem, 'the day''s P&L is not known'), v_loss.daily, v_limits.daily_loss),
+            (37, 'drawdown', v_sized, true, coalesce(v_loss.problem, 'the P&L is not known'), v_loss.drawdown, v_limits.drawdown),
+            (38, 'incremental_var', v_sized, true, coalesce(v_no_rate, 'returns, marks or rates are missing'), v_var, v_limits.incremental_var),
             (39, 'parent', 'rule', v_parent_problem is null, v_parent_problem, null, v_parent_remaining)
         ) as l (no, control, kind, ok, reason, observed, limit_value)
         order by l.no) c;
