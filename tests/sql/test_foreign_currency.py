@@ -377,10 +377,10 @@ def test_monitor_measures_var_of_a_strategy(conn, market):
         for name, held in {
             None: values,
             "other": [values[0], 0, 0, 0],
-            "manual": [0, *values[1:]],
+            "pairs": [0, *values[1:]],
         }.items()
     }
-    for scope in ({}, {"strategy": "other"}, {"strategy": "manual"}):
+    for scope in ({}, {"strategy": "other"}, {"strategy": "pairs"}):
         conn.execute(
             "select risk.set_monitor_limit('var', %s, %s, null, 'test')", (Jsonb(scope), 10)
         )
@@ -392,7 +392,7 @@ def test_monitor_measures_var_of_a_strategy(conn, market):
     assert {level for *_, level in found} == {"soft"}
     conn.execute("select risk.monitor_session(%s, %s)", (session, as_of))
     breached = conn.execute("select scope->>'strategy', reason from risk.breaches").fetchall()
-    assert {(None, None), ("other", None), ("manual", None)} <= set(breached)
+    assert {(None, None), ("other", None), ("pairs", None)} <= set(breached)
 
 
 def test_var_of_a_strategy_without_history_is_unknown_and_says_why(conn, session):
@@ -410,9 +410,9 @@ def test_var_of_a_strategy_without_history_is_unknown_and_says_why(conn, session
 def test_hypothetical_outcome_of_a_foreign_position_is_in_account_currency(conn, market):
     session, prices, dollars, _ = market
     days = dates()
-    prepare(conn, morning_after(days[109]), window_days=50)
-    now = morning_after(days[109])
-    assert now.date() == days[110]
+    prepare(conn, morning_after(days[107]), window_days=50)
+    now = morning_after(days[107])
+    assert now.date() == days[108]
     for symbol in HELD:
         set_quote(conn, session, symbol, 99.0, 101.0, ts=now)
     conn.execute("select risk.record_var(%s, %s)", (session, now))
@@ -420,7 +420,7 @@ def test_hypothetical_outcome_of_a_foreign_position_is_in_account_currency(conn,
         "select pnl from risk.var_outcomes where basis = 'hypothetical' and method = 'parametric' "
         "and strategy_id is null"
     )
-    moves = prices[110] / prices[109] - 1
-    moves[1:3] = (1 + moves[1:3]) * (dollars[110] / dollars[109]) - 1
-    values = np.array([30_000, -20_000 * dollars[109], 5_000 * dollars[109], 0])
+    moves = prices[108] / prices[107] - 1
+    moves[1:3] = (1 + moves[1:3]) * (dollars[108] / dollars[107]) - 1
+    values = np.array([30_000, -20_000 * dollars[107], 5_000 * dollars[107], 0])
     assert found == pytest.approx(float(moves @ values), rel=1e-9)

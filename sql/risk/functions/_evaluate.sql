@@ -122,7 +122,6 @@ begin
         max(l.value) filter (where l.control = 'min_value') as min_value,
         min(l.value) filter (where l.control = 'clock_skew') as clock_skew,
         min(l.value) filter (where l.control = 'price_walk') as price_walk,
-        max(l.period) filter (where l.control = 'price_walk') as walk_period,
         min(l.value) filter (where l.control = 'gross_exposure') as gross_exposure,
         min(l.value) filter (where l.control = 'net_exposure') as net_exposure,
         min(l.value) filter (where l.control = 'sector_exposure') as sector_exposure,
@@ -179,12 +178,17 @@ begin
         order by b.batch_no desc limit 1;
     end if;
     if v_limits.price_walk is not null then
-        -- Before the first execution nothing has walked.
-        v_walk := coalesce(abs(v_price / (
-            select e.price from oms.executions e
-            where e.session_id = p_order.session_id and e.ts > p_as_of - v_limits.walk_period
-                and e.account = p_order.account and e.instrument_id = p_order.instrument_id and e.kind = 'fill'
-            order by e.ts, e.execution_id limit 1) - 1), case when v_price is not null then 0 end);
+        -- Before the first execution nothing has walked. Of several periods the one with least left of its limit binds.
+        select w.walk, l.value into v_walk, v_limits.price_walk
+        from unnest(v_limits.over_time) l
+        cross join lateral (
+            select coalesce(abs(v_price / (
+                select e.price from oms.executions e
+                where e.session_id = p_order.session_id and e.ts > p_as_of - l.period
+                    and e.account = p_order.account and e.instrument_id = p_order.instrument_id and e.kind = 'fill'
+                order by e.ts, e.execution_id limit 1) - 1), case when v_price is not null then 0 end) as walk) w
+        where l.control = 'price_walk'
+        order by l.value - w.walk limit 1;
     end if;
     if num_nonnulls(v_limits.gross_exposure, v_limits.net_exposure, v_limits.sector_exposure, v_limits.name_exposure,
         v_limits.credit, v_limits.capital, v_limits.buying_power) > 0 then
