@@ -296,6 +296,7 @@ AT = (
 def test_limits_at_says_what_applied_whatever_is_set_afterwards(conn):
     session = open_session(conn)
     set_quote(conn, session)
+    conn.execute("insert into ref.accounts (account) values ('other')")
     set_range(conn, 150)
     set_range(conn, 120, account="main")
     set_range(conn, 1, account="other")

@@ -19,14 +19,14 @@ begin
         or array_length(p_covariance, 2) <> v_n then
         raise exception 'p_covariance is not % by %', v_n, v_n using errcode = 'TT001';
     end if;
-    -- Row by row: a row and its column stand beside each other, so nothing of the matrix is numbered, sorted or
-    -- looked up by its place. The sums are in the order of the positions.
+    -- Row by row, so that nothing is sorted or grouped. The sums are in the order of the positions.
     foreach v_row slice 1 in array p_covariance loop
         v_i := v_i + 1;
         select sum(u.value * u.position),
-            bool_and(abs(u.value - u.mirrored) <= 1e-9 * (abs(u.value) + abs(u.mirrored)))
+            bool_and(u.n >= v_i or abs(u.value - p_covariance[u.n::integer][v_i])
+                <= 1e-9 * (abs(u.value) + abs(p_covariance[u.n::integer][v_i])))
         into v_exposure, v_symmetric
-        from unnest(v_row, p_positions, p_covariance[:][v_i:v_i]) as u (value, position, mirrored);
+        from unnest(v_row, p_positions) with ordinality as u (value, position, n);
         if not v_symmetric then
             raise exception 'p_covariance is not symmetric' using errcode = 'TT001';
         end if;
