@@ -83,7 +83,9 @@ def test_limit_set_while_an_order_is_under_way_waits_for_it(conn, connect_as, se
     )
     setting.start()
     wait_for_lock(conn, setter)
-    assert conn.execute("select count(*) from risk.limits where control = 'capital'").fetchone() == (0,)
+    assert conn.execute(
+        "select count(*) from risk.limits where control = 'capital'"
+    ).fetchone() == (0,)
     first.commit()
     setting.join(30)
     [(_, status, reasons)] = submit(conn, order(session, account="other", quantity="1"))

@@ -101,7 +101,7 @@ def test_live_position_after_the_split_agrees_with_the_books(apple):
     apple.conn.execute(
         "select portfolio.apply_corporate_actions(%s, '2014-06-10')", (apple.session,)
     )
-    assert apple.query(
-        "select quantity, cost from portfolio._positions where session_id = %s"
-    ) == [(510, pytest.approx(D(79200) * 510 / 910, abs=D("1e-9")))]
+    assert apple.query("select quantity, cost from portfolio._positions where session_id = %s") == [
+        (510, pytest.approx(D(79200) * 510 / 910, abs=D("1e-9")))
+    ]
     assert apple.broken() == []

@@ -60,9 +60,7 @@ def test_positions_command_answers_as_of_a_time(run, own):
     [row] = rows(run, own, "positions", "--as-of", "2014-06-03T12:00Z")
     assert D(row["quantity"]) == 100
     assert rows(run, own, "positions", "--known-at", "2019-01-01T00:00Z") == []
-    empty = run(
-        "positions", "--session", str(own.session), "--known-at", "2019-01-01T00:00Z"
-    )
+    empty = run("positions", "--session", str(own.session), "--known-at", "2019-01-01T00:00Z")
     assert empty.out == "nothing\n"
 
 
@@ -75,9 +73,7 @@ def test_lots_command_lists_what_is_left_of_each_purchase(run, own):
 
 def test_pnl_command_adds_up_to_the_equity(run, own):
     daily = rows(run, own, "pnl")
-    totals = {
-        row["trading_date"]: D(row["total"]) for row in daily if row["symbol"] == "IBM"
-    }
+    totals = {row["trading_date"]: D(row["total"]) for row in daily if row["symbol"] == "IBM"}
     # 100 bought at 10 close at 11; those gain 2 more, and the 50 nothing; 120 gain 1 and 30 gain 2.
     assert totals == {"2014-06-02": 99, "2014-06-03": 199, "2014-06-04": 179}
     equity = rows(run, own, "equity")

@@ -35,9 +35,11 @@ def test_var_refresh_makes_the_returns_of_all_bars(conn, bars, run):
     assert (done.status, done.err) == (0, "")
     found = json.loads(done.out)
     assert found["changed"] == 2 * (len(bars) - 1)
-    assert conn.execute(
-        "select count(*), min(date), max(date) from risk.returns"
-    ).fetchone() == (22, bars[1], bars[-1])
+    assert conn.execute("select count(*), min(date), max(date) from risk.returns").fetchone() == (
+        22,
+        bars[1],
+        bars[-1],
+    )
     assert found["sets"] == [], "bars of 2015 are no history of today"
     assert run("refresh").out == "returns changed: 0\nhistory: none\n"
 
