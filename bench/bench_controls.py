@@ -113,6 +113,15 @@ def main() -> None:
             conn.execute("select risk.set_limit(%s, '{}', null, 'benchmark')", (control,))
         there = 0
         for count in LIMITS:
+            for table, column, letter in (
+                ("accounts", "account", "a"),
+                ("instruments", "symbol", "S"),
+            ):
+                conn.execute(
+                    f"insert into ref.{table} ({column}) select '{letter}' || n "
+                    "from generate_series(%s::int, %s) n",
+                    (there + 1, count),
+                )
             conn.execute(
                 "select risk.set_limit('order_quantity', jsonb_build_object('symbol', 'S' || n, 'account', 'a' || n), "
                 "1000, 'benchmark') from generate_series(%s::int, %s) n",

@@ -70,6 +70,16 @@ def prepare(conn: psycopg.Connection) -> None:
         )
 
 
+def add_names(conn: psycopg.Connection, count: int) -> None:
+    """Insert the accounts and symbols that the scopes name."""
+    for table, column, letter in (("accounts", "account", "a"), ("instruments", "symbol", "S")):
+        conn.execute(
+            f"insert into ref.{table} ({column}) select '{letter}' || n "
+            "from generate_series(0, %s) n on conflict do nothing",
+            (count,),
+        )
+
+
 def scopes(count: int) -> list[dict[str, str]]:
     """Return so many scopes of accounts, symbols and both."""
     side = max(2, round(count**0.5))
@@ -91,6 +101,7 @@ def main() -> None:
     with database() as conn:
         prepare(conn)
         for count in COUNTS:
+            add_names(conn, count)
             began = time.perf_counter()
             with conn.transaction(), conn.cursor() as cursor:
                 cursor.executemany(

@@ -71,7 +71,7 @@ def main(folder: Path) -> None:
     with database() as conn:
         load_sp500(conn, folder.parent)
         factors.refresh(conn)
-        chosen = {"set": factors.prepare(conn, AS_OF)}
+        chosen = {"set": factors.prepare(conn, AS_OF)[0]}
         conn.execute(
             """create table bench_positions as
                select instrument_id, (10000 * (1 + instrument_id %% 97)

@@ -88,6 +88,9 @@ _BY_SQLSTATE = {c.sqlstate: c for c in TraderError.__subclasses__() if c.sqlstat
 
 
 def from_database(error: psycopg.Error) -> TraderError | None:
-    """Return our error for a database error of class ``TT``, else None."""
+    """Return our error for a database error of class ``TT``, with its hint, else None."""
     kind = _BY_SQLSTATE.get(error.sqlstate or "")
-    return kind(error.diag.message_primary or str(error)) if kind else None
+    if kind is None:
+        return None
+    said = (error.diag.message_primary or str(error), error.diag.message_hint)
+    return kind("; ".join(part for part in said if part))

@@ -74,6 +74,37 @@ def test_two_submitters_cannot_both_take_the_last_unit_of(conn, connect_as, sess
     assert [r.split(":")[0] for r in reasons] == [control]
 
 
+def test_limit_set_while_an_order_is_under_way_waits_for_it(conn, connect_as, session):
+    """Set at once, it would hold for the next order without counting the one under way."""
+    first, setter = connect_as("operator", autocommit=False), connect_as("tsdb_risk")
+    assert submit(first, order(session))[0][1] == "pending_new"
+    setting = threading.Thread(
+        target=lambda: setter.execute("select risk.set_limit('capital', '{}', 10001, 'test')")
+    )
+    setting.start()
+    wait_for_lock(conn, setter)
+    assert conn.execute(
+        "select count(*) from risk.limits where control = 'capital'"
+    ).fetchone() == (0,)
+    first.commit()
+    setting.join(30)
+    [(_, status, reasons)] = submit(conn, order(session, account="other", quantity="1"))
+    assert (status, [r.split(":")[0] for r in reasons]) == ("denied", ["capital"])
+
+
+def test_order_waits_for_a_shared_limit_that_is_being_set(conn, connect_as, session):
+    setter = connect_as("tsdb_risk", autocommit=False)
+    setter.execute("select risk.set_limit('capital', '{}', 9999, 'test')")
+    submitter = connect_as("operator")
+    result: list[Any] = []
+    waiter = threading.Thread(target=lambda: result.extend(submit(submitter, order(session))))
+    waiter.start()
+    wait_for_lock(conn, submitter)
+    setter.commit()
+    waiter.join(30)
+    assert [row[1] for row in result] == ["denied"]
+
+
 def test_short_sellers_cannot_both_take_the_last_located_share(conn, connect_as, session):
     conn.execute("select risk.set_limit('locate', '{}', 0, 'test')")
     conn.execute("select risk.add_locate('main', 'IBM', %s, 100, 'prime', 'L1')", (AS_OF.date(),))

@@ -154,10 +154,10 @@ def test_strategy_and_risk_functions_do_not_read_the_clock():
             code = re.sub(r"--.*", "", path.read_text())
             # These record when somebody acted, beside the session time they are given.
             allowed = {
-                "set_limit.sql", "set_state.sql", "set_price_band.sql", "enable_strategy.sql",
+                "set_limit.sql", "set_state.sql", "set_price_band.sql", "_change_strategy.sql",
                 "authorise_order.sql", "revoke_authorisation.sql", "_use_authorisation.sql",
                 "unrestrict.sql", "withdraw_locate.sql", "save_pair.sql", "set_monitor_limit.sql",
-                "_end_breaches.sql", "_finish_plan.sql", "refresh_returns.sql", "save_factors.sql", "record_var.sql", "prepare_var.sql",
+                "_end_breaches.sql", "_finish_plan.sql", "refresh_returns.sql", "save_factors.sql", "record_var.sql", "_prepare_set.sql",
                 "save_calibration.sql", "schedule_calibration.sql",
             }  # fmt: skip
             assert path.name in allowed or not re.search(

@@ -204,6 +204,28 @@ def test_price_may_walk_so_far_from_the_first_execution_of_the_period(conn, sess
     assert denied_by(conn, order(session, limit_price="101.01"), AS_OF + 12 * SECOND) == []
 
 
+def test_price_may_walk_so_far_in_each_of_several_periods(conn, session):
+    limit(conn, "price_walk", "0.01", "10 s")
+    limit(conn, "price_walk", "0.03", "1 h", account="main")
+    for price, earlier in (("100", timedelta(minutes=30)), ("102", timedelta())):
+        venue = Venue(conn, submit(conn, order(session))[0][0])
+        venue.fill(100, price, transact_time=(AS_OF - earlier).isoformat())
+    at = AS_OF + 2 * SECOND
+    # From 100 by 3% at most, from 102 by 1%.
+    for price, found in (
+        ("103", []),
+        ("103.01", ["price_walk"]),
+        ("100.99", []),
+        ("100.98", []),
+        ("100.97", ["price_walk"]),
+    ):
+        assert denied_by(conn, order(session, limit_price=price), at) == found, price
+    values = conn.execute(
+        "select distinct limit_value from risk.checks where control = 'price_walk' and not passed"
+    ).fetchall()
+    assert {row[0] for row in values} == {Decimal("0.03"), Decimal("0.01")}
+
+
 # Over time ----------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from factories import AS_OF, Venue, add_instrument, open_session, order, set_quote, submit
-from scopes import KEYS, request, wait_for_lock
+from scopes import KEYS, add_names, request, wait_for_lock
 
 START = datetime(2013, 10, 1, tzinfo=UTC)
 SET = "select risk.set_limit('order_quantity', %s, %s, 'test', %s, %s)"
@@ -197,6 +197,27 @@ def test_scope_that_could_never_match_is_refused(conn, scope):
     assert caught.value.sqlstate == "TT001"
 
 
+@pytest.mark.parametrize("key", KEYS)
+def test_limit_of_a_name_that_does_not_exist_is_refused_with_what_there_is(conn, key):
+    add_names(conn, request())
+    value = str(uuid.UUID(int=7)) if key == "session_id" else "mian"
+    with pytest.raises(psycopg.Error, match=f'{key} "{value}" does not exist') as caught:
+        conn.execute("select risk.set_limit('position', %s, 1, 'r')", (Jsonb({key: value}),))
+    assert caught.value.sqlstate == "TT002"
+    there = {"session_id": "see ops.sessions", "account": "there are main, suspense and maybe more"}
+    assert caught.value.diag.message_hint.startswith(there.get(key, "there are "))
+
+
+def test_limit_of_a_name_that_has_changed_can_be_withdrawn(conn):
+    add_names(conn, request())
+    set_range(conn, 100, symbol="IBM")
+    conn.execute("update ref.instruments set symbol = 'IBX' where symbol = 'IBM'")
+    assert set_range(conn, None, symbol="IBM") is None
+    assert conn.execute(
+        "select count(*) from risk.limits where scope ? 'symbol' and superseded_at = 'infinity'"
+    ).fetchone() == (0,)
+
+
 def look_up(conn: psycopg.Connection, known: dict[str, str | None]) -> list[int]:
     """Return the values of the position limits that the look-up finds."""
     rows = conn.execute(
@@ -210,12 +231,13 @@ def look_up(conn: psycopg.Connection, known: dict[str, str | None]) -> list[int]
 def test_lookup_finds_the_limits_whose_scope_the_order_contains(conn):
     """Every shape of scope, one that matches and one that does not; the database's @> decides."""
     mine = request()
+    others = {"session_id": str(uuid.UUID(int=2)), "account": "other", "strategy": "other"}
+    others |= {"symbol": "OTHER", "venue": "OTHER", "sector": "other"}
+    add_names(conn, mine, others)
     for mask in range(1, 64):
         names = [key for bit, key in enumerate(KEYS) if mask >> bit & 1]
         scope = {key: mine[key] for key in names}
-        other = scope | {names[-1]: str(uuid.UUID(int=2)) if names == ["session_id"] else "other"}
-        if "session_id" in other and other["session_id"] == "other":
-            other["session_id"] = str(uuid.UUID(int=2))
+        other = scope | {names[-1]: others[names[-1]]}
         for value, wanted in ((mask, scope), (1000 + mask, other)):
             conn.execute(
                 "select risk.set_limit('position', %s, %s, 'test')", (Jsonb(wanted), value)
@@ -234,6 +256,11 @@ def test_lookup_reads_no_more_pages_of_a_thousand_limits_than_of_ten(conn):
     """What an index reads grows with its height; what a scan reads, with the limits."""
     pages = []
     for count in (10, 3000):
+        conn.execute(
+            "insert into ref.accounts (account) select 'a' || n from generate_series(0, %s) n "
+            "on conflict do nothing",
+            (count,),
+        )
         with conn.transaction(), conn.cursor() as cursor:
             cursor.executemany(
                 "select risk.set_limit('position', %s, 1000, 'test')",
@@ -269,6 +296,7 @@ AT = (
 def test_limits_at_says_what_applied_whatever_is_set_afterwards(conn):
     session = open_session(conn)
     set_quote(conn, session)
+    conn.execute("insert into ref.accounts (account) values ('other')")
     set_range(conn, 150)
     set_range(conn, 120, account="main")
     set_range(conn, 1, account="other")

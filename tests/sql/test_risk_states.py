@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from typing import Any
 
 import psycopg
@@ -10,7 +11,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from factories import open_session, order, set_quote, submit
-from scopes import KEYS, request, wait_for_lock
+from scopes import KEYS, add_names, request, wait_for_lock
 
 
 def set_state(
@@ -43,6 +44,7 @@ def covering(conn: psycopg.Connection, known: dict[str, str | None]) -> tuple[st
 @pytest.mark.parametrize("key", [None, *KEYS])
 def test_state_of_a_scope_covers_the_orders_it_contains(conn, key):
     mine = request()
+    add_names(conn, mine)
     scope = {} if key is None else {key: str(mine[key])}
     set_state(conn, "reducing", "slow down", **scope)
     assert covering(conn, mine) == ("reducing", "slow down")
@@ -58,6 +60,7 @@ def test_state_of_a_scope_covers_the_orders_it_contains(conn, key):
 
 
 def test_strictest_of_all_covering_states_wins_with_its_reasons(conn):
+    add_names(conn, request())
     set_state(conn, "reducing", "loss", account="main")
     assert covering(conn, request()) == ("reducing", "loss")
     set_state(conn, "halted", "venue down", venue="SIM")
@@ -93,6 +96,7 @@ def test_every_change_is_a_row_with_who_when_why_and_until_when(conn, connect_as
 
 
 def test_state_that_is_in_force_already_is_not_set_again(conn):
+    add_names(conn, request())
     first = set_state(conn, "halted", "one", symbol="IBM")
     assert set_state(conn, "halted", "two", symbol="IBM") == first
     assert conn.execute("select state, reason, scope from risk.states").fetchall() == [
@@ -102,6 +106,7 @@ def test_state_that_is_in_force_already_is_not_set_again(conn):
 
 
 def test_halt_makes_a_reducing_scope_stricter_and_resume_ends_it(conn):
+    add_names(conn, request())
     set_state(conn, "reducing", symbol="IBM")
     conn.execute("select risk.halt('{\"symbol\": \"IBM\"}', 'worse')")
     assert state_of(conn, symbol="IBM") == "halted"
@@ -156,6 +161,23 @@ def test_unusable_state_is_refused(conn, scope, state, reason):
     with pytest.raises(psycopg.Error) as caught:
         conn.execute("select risk.set_state(%s, %s, %s)", (Jsonb(scope), state, reason))
     assert caught.value.sqlstate == "TT001"
+
+
+@pytest.mark.parametrize("state", ["reducing", "halted"])
+@pytest.mark.parametrize("key", KEYS)
+def test_state_of_a_name_that_does_not_exist_is_refused(conn, key, state):
+    value = str(uuid.UUID(int=7)) if key == "session_id" else "mian"
+    with pytest.raises(psycopg.Error, match=f'{key} "{value}" does not exist') as caught:
+        set_state(conn, state, **{key: value})
+    assert caught.value.sqlstate == "TT002"
+
+
+def test_state_of_a_name_that_has_changed_can_be_ended(conn):
+    add_names(conn, request())
+    set_state(conn, "halted", symbol="IBM")
+    conn.execute("update ref.instruments set symbol = 'IBX' where symbol = 'IBM'")
+    assert set_state(conn, "active", symbol="IBM") is not None
+    assert state_of(conn, symbol="IBM") == "active"
 
 
 def test_unusable_scope_has_no_state(conn):

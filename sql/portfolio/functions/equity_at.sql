@@ -16,13 +16,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-    if p_session_id is null then
-        raise exception 'a session is missing' using errcode = 'TT001';
-    end if;
-    perform portfolio._check_question('infinity', p_known_at, 'average', p_session_id);
-    if not isfinite(p_to) then
-        raise exception 'no days up to %', p_to using errcode = 'TT001';
-    end if;
+    perform portfolio._check_days(p_session_id, null, p_to, p_known_at);
     return query
     with days as (
         -- A sum over a missing value would hide it.

@@ -1,4 +1,5 @@
--- Writes one row of portfolio.pnl_history per account and strategy of a session; returns how many.
+-- Writes one row of portfolio.pnl_history per account and strategy of a session, in account currency at the rates of
+-- the time (portfolio._rate_at); returns how many. What no mark or rate is known of is null.
 -- Once per p_as_of: a second call with a time already marked writes nothing.
 create or replace function portfolio.mark_session(p_session_id uuid, p_as_of timestamptz)
 returns integer
@@ -10,12 +11,17 @@ as $$
         insert into portfolio.pnl_history (as_of, session_id, account, strategy_id, realized_pnl,
             unrealized_pnl, fees, gross_exposure, net_exposure)
         -- A sum over a missing mark would hide it: one null makes the sum null.
-        select p_as_of, p.session_id, p.account, p.strategy_id, sum(p.realized_pnl),
-            case when bool_and(p.unrealized_pnl is not null) then sum(p.unrealized_pnl) end,
-            sum(p.fees),
-            case when bool_and(p.exposure is not null) then sum(p.exposure) end,
-            case when bool_and(p.exposure is not null) then sum(sign(p.quantity) * p.exposure) end
+        select p_as_of, p.session_id, p.account, p.strategy_id,
+            case when bool_and(x.rate is not null) then sum(p.realized_pnl * x.rate) end,
+            case when bool_and(p.unrealized_pnl * x.rate is not null) then sum(p.unrealized_pnl * x.rate) end,
+            case when bool_and(x.rate is not null) then sum(p.fees * x.rate) end,
+            case when bool_and(p.exposure * x.rate is not null) then sum(p.exposure * x.rate) end,
+            case when bool_and(p.exposure * x.rate is not null) then sum(sign(p.quantity) * p.exposure * x.rate) end
         from portfolio.pnl p
+        join ref.accounts a using (account)
+        cross join lateral (
+            select case when p.currency = a.currency then 1
+                else portfolio._rate_at(p.currency, a.currency, p_as_of) end as rate) x
         where p.session_id = p_session_id
             and not exists (
                 select from portfolio.pnl_history h

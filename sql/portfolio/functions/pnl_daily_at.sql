@@ -22,26 +22,27 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-    if p_session_id is null then
-        raise exception 'a session is missing' using errcode = 'TT001';
-    end if;
-    perform portfolio._check_question('infinity', p_known_at, 'average', p_session_id);
-    if p_from > p_to or not isfinite(p_to) then
-        raise exception 'no days from % to %', p_from, p_to using errcode = 'TT001';
-    end if;
+    perform portfolio._check_days(p_session_id, p_from, p_to, p_known_at);
     return query
     with daily as (
         select d.* from portfolio._daily(p_session_id, p_to, p_known_at) d
         where p_from is null or d.trading_date >= p_from),
-    -- An instrument has one name on a day, in however many rows.
+    -- As ref.symbol, of all days in one statement.
     names as (
-        select n.instrument_id, n.trading_date, ref.symbol(n.instrument_id, n.trading_date, p_known_at) as symbol
-        from (select distinct d.instrument_id, d.trading_date from daily d) n)
-    select p_session_id, d.account, d.strategy_id, t.strategy, d.instrument_id, n.symbol, d.trading_date,
+        select s.instrument_id, n.trading_date, min(s.symbol) as symbol
+        from ref.symbols s
+        join (select distinct d.trading_date from daily d) n
+            on s.valid_from <= n.trading_date and n.trading_date < s.valid_to
+        where s.instrument_id in (select d.instrument_id from daily d)
+            and ref._known(s.known_at, s.superseded_at, p_known_at)
+        group by s.instrument_id, n.trading_date)
+    select p_session_id, d.account, d.strategy_id, t.strategy, d.instrument_id,
+        coalesce(n.symbol, i.symbol), d.trading_date,
         d.currency, d.opening_quantity, d.closing_quantity, d.opening_mark, d.closing_mark, d.mark_source,
         d.realized, d.unrealized_change, d.fees, d.dividends, d.funding, d.total, d.account_currency, d.rate,
         d.price_pnl, d.fx, d.total_account, d.flows, d.flows_account, d.value_account
     from daily d
+    left join ref.instruments i using (instrument_id)
     left join names n on n.instrument_id = d.instrument_id and n.trading_date = d.trading_date
     left join signal.strategies t on t.strategy_id = d.strategy_id;
 end

@@ -17,7 +17,7 @@ begin
         v_breach.session_id);
     v_detail := jsonb_build_object('breach_id', v_breach.breach_id, 'scope', v_breach.scope,
         'measure', v_breach.measure, 'level', v_breach.level, 'value', v_breach.value,
-        'limit', v_breach.limit_value, 'as_of', v_breach.since);
+        'limit', v_breach.limit_value, 'as_of', v_breach.since, 'reason', v_breach.reason);
     if v_breach.level = 'unknown' then
         v_message := 'the risk of ' || v_whose || ' is not known';
         v_alert_id := ops.raise_alert('risk_unknown', 'critical', v_message, v_detail);

@@ -31,8 +31,8 @@ declare
     v_unlocated numeric;
     v_matches numeric;
     v_var numeric;
-    v_no_rate constant text := 'no rate between the currencies of instrument and account';
-    v_no_mark constant text := 'a position or working order of the account has no mark';
+    v_no_rate text;
+    v_no_mark text := 'a position or working order of the account has no mark';
     v_parent_problem text;
     v_parent_remaining numeric;
     v_account_observed numeric;
@@ -63,7 +63,7 @@ begin
              and (r.side is null or r.side = p_order.side or r.side = 'sell' and p_order.side = 'sell_short')
              and r.lifted_at is null and p_as_of >= r.valid_from and p_as_of < r.valid_to) as restriction,
         b.low as band_low, b.high as band_high,
-        i.currency = a.currency as same_currency,
+        i.currency, a.currency as account_currency, case when i.currency = a.currency then 1.0 end as rate,
         q.ts as quote_ts, q.bid_price, q.ask_price,
         h.account_position, h.strategy_position, w.account_working, w.strategy_working, w.reducing
     into v
@@ -93,6 +93,10 @@ begin
             and o.order_id is distinct from p_current.order_id
             and (o.side = 'buy') = (p_order.side = 'buy')) w
     where i.instrument_id = p_order.instrument_id;
+    if v.rate is null then
+        v.rate := portfolio._rate_at(v.currency, v.account_currency, p_as_of);
+        v_no_rate := portfolio._rate_problem(v.currency, v.account_currency, p_as_of);
+    end if;
     if cardinality(p_ahead) > 0 then
         -- What the basket's earlier legs add to that.
         select v.account_working + coalesce(sum(a.quantity), 0),
@@ -118,7 +122,6 @@ begin
         max(l.value) filter (where l.control = 'min_value') as min_value,
         min(l.value) filter (where l.control = 'clock_skew') as clock_skew,
         min(l.value) filter (where l.control = 'price_walk') as price_walk,
-        max(l.period) filter (where l.control = 'price_walk') as walk_period,
         min(l.value) filter (where l.control = 'gross_exposure') as gross_exposure,
         min(l.value) filter (where l.control = 'net_exposure') as net_exposure,
         min(l.value) filter (where l.control = 'sector_exposure') as sector_exposure,
@@ -166,7 +169,7 @@ begin
     v_age := extract(epoch from p_as_of - v.quote_ts);
     -- Filled with all that works on its side, it does not get past flat: nothing on size or loss keeps that back.
     v_reduces := coalesce(v_account_observed <= 0, false);
-    v_value := p_order.quantity * case when v_sign > 0 then v_price else greatest(v_price, v_adverse) end;
+    v_value := v.rate * p_order.quantity * case when v_sign > 0 then v_price else greatest(v_price, v_adverse) end;
     v_on_tick := risk._is_on_tick(p_order, v_reference, p_as_of);
     if v_limits.over_time is not null then
         select r.observed, r.limit_values into v_rates, v_rate_limits
@@ -178,16 +181,23 @@ begin
         order by b.batch_no desc limit 1;
     end if;
     if v_limits.price_walk is not null then
-        -- Before the first execution nothing has walked.
-        v_walk := coalesce(abs(v_price / (
-            select e.price from oms.executions e
-            where e.session_id = p_order.session_id and e.ts > p_as_of - v_limits.walk_period
-                and e.account = p_order.account and e.instrument_id = p_order.instrument_id and e.kind = 'fill'
-            order by e.ts, e.execution_id limit 1) - 1), case when v_price is not null then 0 end);
+        -- Before the first execution nothing has walked. Of several periods the one with least left of its limit binds.
+        select w.walk, l.value into v_walk, v_limits.price_walk
+        from unnest(v_limits.over_time) l
+        cross join lateral (
+            select coalesce(abs(v_price / (
+                select e.price from oms.executions e
+                where e.session_id = p_order.session_id and e.ts > p_as_of - l.period
+                    and e.account = p_order.account and e.instrument_id = p_order.instrument_id and e.kind = 'fill'
+                order by e.ts, e.execution_id limit 1) - 1), case when v_price is not null then 0 end) as walk) w
+        where l.control = 'price_walk'
+        order by l.value - w.walk limit 1;
     end if;
     if num_nonnulls(v_limits.gross_exposure, v_limits.net_exposure, v_limits.sector_exposure, v_limits.name_exposure,
         v_limits.credit, v_limits.capital, v_limits.buying_power) > 0 then
-        v_exposure := risk._exposure(p_order, p_ahead, p_current, v_adds, v_price, v_limits.capital is not null);
+        v_exposure := risk._exposure(p_order, p_ahead, p_current, v_adds, v_price,
+            v_limits.capital is not null, p_as_of);
+        v_no_mark := coalesce(v_exposure.problem, v_no_mark);
     end if;
     if v_limits.locate is not null then
         v_unlocated := case when v_sign > 0 then 0 else greatest(v_account_observed, 0) - (
@@ -215,7 +225,7 @@ begin
     end if;
     if v_limits.incremental_var is not null then
         v_var := risk._var_increment(p_order.session_id, p_order.account, p_order.instrument_id,
-            (v_sign * v_adds * v_price)::double precision, p_as_of);
+            (v_sign * v_adds * v_price * v.rate)::double precision, p_as_of);
     end if;
 
     -- All arrays by position: a constant, and built at once, which costs a third of rows and their aggregate.
@@ -268,8 +278,8 @@ begin
         coalesce(v_reduces or mod(p_order.quantity, v.lot_size) = 0, false),
         coalesce(p_order.quantity <= v_limits.order_quantity, false),
         coalesce(p_order.quantity >= v_limits.min_quantity, v_limits.min_quantity is null),
-        coalesce(v_value <= v_limits.order_value and v.same_currency, false),
-        v_limits.min_value is null or coalesce(v_value >= v_limits.min_value and v.same_currency, false),
+        coalesce(v_value <= v_limits.order_value, false),
+        coalesce(v_value >= v_limits.min_value, v_limits.min_value is null),
         coalesce(v_deviation <= v_limits.price_collar, false),
         coalesce(v_walk <= v_limits.price_walk, v_limits.price_walk is null),
         coalesce(v_price >= v.band_low, v.band_low is null) and coalesce(v_price <= v.band_high, v.band_high is null),
@@ -309,8 +319,7 @@ begin
         'a price is no multiple of the tick size',
         'the quantity is no multiple of ' || trim_scale(v.lot_size),
         null, null,
-        case when v_value is null or v.same_currency then null else v_no_rate end,
-        case when v_value is null or v.same_currency then null else v_no_rate end,
+        v_no_rate, v_no_rate,
         null, null,
         coalesce(trim_scale(v_price)::text, 'no price') || ' is outside the band of '
             || trim_scale(v.band_low) || ' to ' || trim_scale(v.band_high),
@@ -319,16 +328,16 @@ begin
         null,
         case when v_exposure.gross is null then v_no_mark end,
         case when v_exposure.net is null then v_no_mark end,
-        case when v_exposure.sector is null then 'no sector or no mark' end,
+        case when v_exposure.sector is null then coalesce(v_exposure.problem, 'no sector or no mark') end,
         case when v_exposure.name is null then v_no_mark end,
         case when v_exposure.credit is null then v_no_mark end,
         case when v_exposure.capital is null then v_no_mark end,
         case when v_exposure.buying_power is null then v_no_mark end,
         null, null,
         trim_scale(v_adds) || ' is more than the ' || trim_scale(greatest(v_room, 0)) || ' there are to reduce',
-        case when v_loss.daily is null then 'the day''s P&L is not known' end,
-        case when v_loss.drawdown is null then 'the P&L is not known' end,
-        case when v_var is null then 'returns or marks are missing' end,
+        case when v_loss.daily is null then coalesce(v_loss.problem, 'the day''s P&L is not known') end,
+        case when v_loss.drawdown is null then coalesce(v_loss.problem, 'the P&L is not known') end,
+        case when v_var is null then coalesce(v_no_rate, 'returns, marks or rates are missing') end,
         v_parent_problem]);
     return v_verdict;
 end

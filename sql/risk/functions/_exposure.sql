@@ -1,15 +1,16 @@
 -- The worst an account can come to if its working orders fill on either side, with an order added: p_adds of it at
 -- p_price. p_whole: capital is wanted too, over all accounts of the session. p_ahead: earlier legs of the basket;
 -- p_current: the order as it is, which does not count beside what it is to become. Everything is null where an
--- instrument held or worked has no mark or is in another currency than its account: a sum without it would be
--- too small. In account currency.
+-- instrument held or worked has no mark or no rate to its account's currency: a sum without it would be
+-- too small; problem names the currencies without a rate. In account currency.
 create or replace function risk._exposure(
     p_order risk.order_request,
     p_ahead risk.order_request[],
     p_current oms.orders,
     p_adds numeric,
     p_price numeric,
-    p_whole boolean
+    p_whole boolean,
+    p_as_of timestamptz
 )
 returns risk.exposure
 language plpgsql
@@ -50,20 +51,24 @@ begin
         from moves m
         group by m.account, m.instrument_id
     ), marked as (
-        select b.*, i.sector, greatest(abs(b.held + b.buys), abs(b.held - b.sells)) as worst,
-            case when i.currency = c.currency
-                then (q.bid_price + q.ask_price)::numeric / (2 * i.price_unit::numeric) end as mark
+        select b.*, i.sector, i.currency, c.currency as account_currency,
+            greatest(abs(b.held + b.buys), abs(b.held - b.sells)) as worst, x.rate,
+            x.rate * (q.bid_price + q.ask_price)::numeric / (2 * i.price_unit::numeric) as mark
         from books b
         join ref.instruments i using (instrument_id)
         join ref.accounts c using (account)
+        cross join lateral (
+            select case when i.currency = c.currency then 1
+                else portfolio._rate_at(i.currency, c.currency, p_as_of) end as rate) x
         left join market.latest_quotes q
             on q.session_id = p_order.session_id and q.instrument_id = b.instrument_id
         where b.held <> 0 or b.buys <> 0 or b.sells <> 0 or b.cash <> 0
     ), valued as (
         select m.*, case when m.worst = 0 then 0 else m.worst * m.mark end as value,
             m.account = p_order.account as ours,
-            case when m.unpriced = 0 then m.worth else m.worth + m.unpriced * m.mark end as asked,
-            case when m.buys_unpriced = 0 then m.paid else m.paid + m.buys_unpriced * m.mark end as to_pay
+            case when m.worth = 0 then 0 else m.worth * m.rate end + case when m.unpriced = 0 then 0 else m.unpriced * m.mark end as asked,
+            (m.paid - m.cash) * m.rate
+                + case when m.buys_unpriced = 0 then 0 else m.buys_unpriced * m.mark end as to_pay
         from marked m
     )
     -- A sum over a missing value would hide it.
@@ -80,12 +85,14 @@ begin
             then sum(case when v.held = 0 then 0 else abs(v.held) * v.mark end + v.asked) filter (where v.ours) end,
         case when p_whole and bool_and(v.value is not null) then sum(v.value) end,
         case when bool_and(v.to_pay is not null) filter (where v.ours)
-            then greatest(sum(v.to_pay - v.cash) filter (where v.ours), 0) end
+            then greatest(sum(v.to_pay) filter (where v.ours), 0) end,
+        string_agg(distinct case when v.rate is null
+            then portfolio._rate_problem(v.currency, v.account_currency, p_as_of) end, '; ')
     into v_exposure
     from valued v, ref.instruments i
     where i.instrument_id = p_order.instrument_id;
     return v_exposure;
 end
 $$;
-comment on function risk._exposure(risk.order_request, risk.order_request[], oms.orders, numeric, numeric, boolean) is
+comment on function risk._exposure(risk.order_request, risk.order_request[], oms.orders, numeric, numeric, boolean, timestamptz) is
     'Worst-side exposure of an account with an order added.';

@@ -7,8 +7,11 @@ immutable
 as $$
 declare
     v_n constant integer := cardinality(p_positions);
+    v_row double precision[];
     v_symmetric boolean;
-    v_found double precision[];
+    v_exposure double precision;
+    v_found double precision[] := '{}';
+    v_i integer := 0;
 begin
     perform risk._require_numbers(p_positions, 'p_positions');
     perform risk._require_numbers(p_covariance, 'p_covariance');
@@ -16,19 +19,19 @@ begin
         or array_length(p_covariance, 2) <> v_n then
         raise exception 'p_covariance is not % by %', v_n, v_n using errcode = 'TT001';
     end if;
-    select bool_and(e.symmetric), array_agg(e.exposure order by e.i) into v_symmetric, v_found
-    from (
-        select c.i,
-            sum(c.value * p_positions[c.j + 1] order by c.j) as exposure,
-            bool_and(abs(c.value - p_covariance[c.j + 1][c.i + 1])
-                <= 1e-9 * (abs(c.value) + abs(p_covariance[c.j + 1][c.i + 1]))) as symmetric
-        from (
-            select value, ((n - 1) / v_n)::integer as i, ((n - 1) % v_n)::integer as j
-            from unnest(p_covariance) with ordinality as u (value, n)) c
-        group by c.i) e;
-    if not v_symmetric then
-        raise exception 'p_covariance is not symmetric' using errcode = 'TT001';
-    end if;
+    -- Row by row, so that nothing is sorted or grouped. The sums are in the order of the positions.
+    foreach v_row slice 1 in array p_covariance loop
+        v_i := v_i + 1;
+        select sum(u.value * u.position),
+            bool_and(u.n >= v_i or abs(u.value - p_covariance[u.n::integer][v_i])
+                <= 1e-9 * (abs(u.value) + abs(p_covariance[u.n::integer][v_i])))
+        into v_exposure, v_symmetric
+        from unnest(v_row, p_positions) with ordinality as u (value, position, n);
+        if not v_symmetric then
+            raise exception 'p_covariance is not symmetric' using errcode = 'TT001';
+        end if;
+        v_found[v_i] := v_exposure;
+    end loop;
     return v_found;
 end
 $$;

@@ -14,13 +14,16 @@ as $$
     cross join risk._var_settings() c
     left join market.latest_quotes q
         on q.session_id = p.session_id and q.instrument_id = p.instrument_id
+    -- A factor of 1 changes no figure.
     cross join lateral (
-        select p.quantity::double precision * (q.bid_price + q.ask_price) / (2 * i.price_unit),
+        select case when i.currency = a.currency then 1
+            else portfolio._rate_at(i.currency, a.currency, p_as_of)::double precision end as rate) r
+    cross join lateral (
+        select p.quantity::double precision * (q.bid_price + q.ask_price) / (2 * i.price_unit) * r.rate,
             case
                 when q.ts is null then 'no mark of ' || i.symbol
                 when (q.ts >= p_as_of - c.max_mark_age) is not true then 'the mark of ' || i.symbol || ' is too old'
-                when i.currency <> a.currency
-                    then i.symbol || ' is in ' || i.currency || ', the account in ' || a.currency
+                when r.rate is null then i.symbol || ': ' || portfolio._rate_problem(i.currency, a.currency, p_as_of)
             end) as x (position_value, problem)
     where p.session_id = p_session_id and (p_account is null or p.account = p_account) and p.quantity <> 0
 $$;

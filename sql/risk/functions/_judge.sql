@@ -1,7 +1,8 @@
 -- The measures of an account or strategy that have a limit, with the tightest soft and hard one. An
--- account's limits are those that name no strategy. value is null where the measure is unknown.
+-- account's limits are those that name no strategy. value is null where the measure is unknown; problem is why,
+-- null where it is the trading day that is not known.
 create or replace function risk._judge(p_figures risk.figures, p_as_of timestamptz)
-returns table (measure text, value numeric, soft numeric, hard numeric)
+returns table (measure text, value numeric, soft numeric, hard numeric, problem text)
 language plpgsql
 stable
 as $$
@@ -9,7 +10,8 @@ declare
     v_scope constant jsonb := risk._monitor_scope(p_figures);
 begin
     return query
-    select m.measure, m.value, l.soft, l.hard
+    select m.measure, m.value, l.soft, l.hard,
+        case when m.value is null then case m.measure when 'var' then p_figures.var_problem else p_figures.problem end end
     from (values
         ('daily_loss', p_figures.opening_pnl - p_figures.total_pnl),
         ('drawdown', p_figures.high_water - p_figures.total_pnl),

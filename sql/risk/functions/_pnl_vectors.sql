@@ -10,18 +10,21 @@ language plpgsql
 stable
 as $$
 #variable_conflict use_column
-declare
-    v_set constant risk._return_sets := risk._return_set(p_as_of);
-    v_days constant integer := cardinality(v_set.dates);
 begin
     return query
-        with held as materialized (
+        with sets as materialized (
+            select a.account, s.set_id, cardinality(s.dates) as days, s.watermark, s.factored_at
+            from ref.accounts a
+            cross join lateral risk._return_set(p_as_of, a.currency) s
+            where p_account is null or a.account = p_account),
+        held as materialized (
             select h.account, h.strategy_id, h.instrument_id, h.position_value, h.marked_at, w.packed, w.loadings,
-                coalesce(h.problem, risk._history_problem(v_set.set_id, i.symbol, w)) as problem,
+                coalesce(h.problem, risk._history_problem(s.set_id, i.symbol, w)) as problem,
                 coalesce(nullif(sum(abs(h.position_value)) over (partition by h.account), 0), 1) as gross
             from risk._holdings(p_session_id, p_account, p_as_of) h
             join ref.instruments i using (instrument_id)
-            left join risk._windows w on w.set_id = v_set.set_id and w.instrument_id = h.instrument_id),
+            left join sets s on s.account = h.account
+            left join risk._windows w on w.set_id = s.set_id and w.instrument_id = h.instrument_id),
         summed as (
             -- Positions as whole numbers: parts of all that the account holds.
             select h.account, h.strategy_id, count(distinct h.instrument_id)::integer as positions,
@@ -38,10 +41,11 @@ begin
                 group by grouping sets ((h.account, u.k), (h.account, h.strategy_id, u.k))) l
             group by l.account, l.strategy_id)
         select s.account, s.strategy_id, s.positions,
-            case when s.problem is null then risk._unpack(s.packed, v_days, s.gross / 1e12) end,
-            case when s.problem is null and v_set.factored_at is not null then l.factors end,
-            v_days, v_set.watermark, s.marked_at, s.problem
+            case when s.problem is null then risk._unpack(s.packed, e.days, s.gross / 1e12) end,
+            case when s.problem is null and e.factored_at is not null then l.factors end,
+            e.days, e.watermark, s.marked_at, s.problem
         from summed s
+        left join sets e on e.account = s.account
         left join loaded l on l.account = s.account and l.strategy_id is not distinct from s.strategy_id;
 end
 $$;

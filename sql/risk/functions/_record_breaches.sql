@@ -24,7 +24,7 @@ begin
             from unnest(p_figures) f
             cross join lateral risk._judge(f, p_as_of) j),
         broken as (
-            select j.account, j.strategy_id, j.scope, j.measure, j.value, l.*, j.grace
+            select j.account, j.strategy_id, j.scope, j.measure, j.value, j.problem, l.*, j.grace
             from judged j
             join risk.monitor_measures m using (measure)
             cross join lateral (values
@@ -34,9 +34,9 @@ begin
             where l.is_over),
         recorded as (
             insert into risk.breaches as b (session_id, account, strategy_id, measure, level, scope, value,
-                worst_value, limit_value, since, over_at)
+                worst_value, limit_value, since, over_at, reason)
             select p_session_id, x.account, x.strategy_id, x.measure, x.level, x.scope, x.value, x.value,
-                x.limit_value, p_as_of, p_as_of
+                x.limit_value, p_as_of, p_as_of, x.problem
             from broken x
             on conflict (session_id, account, strategy_id, measure, level) where until is null do update
             set worst_value = greatest(b.worst_value, excluded.value), over_at = excluded.over_at,

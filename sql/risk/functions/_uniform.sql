@@ -6,7 +6,6 @@ language sql
 immutable
 parallel safe
 as $$
-    select ((pg_catalog.hashint8extended(p_draw, pg_catalog.hashint8extended(p_path, p_seed)) >> 11
-        & 9007199254740991) + 0.5::double precision) / 9007199254740992
+    select risk._uniform_of(pg_catalog.hashint8extended(p_path, p_seed), p_draw)
 $$;
 comment on function risk._uniform(bigint, bigint, bigint) is 'A uniform number decided by its arguments.';

@@ -29,7 +29,8 @@ begin
     from (select * from risk.var_settings order by settings_id desc limit 1) c
     cross join lateral (
         select r.set_id from risk._return_sets r
-        where r.known_at <= p_as_of and r.known_at >= p_as_of - c.max_history_age
+        where r.currency = (select a.currency from ref.accounts a where a.account = p_account)
+            and r.known_at <= p_as_of and r.known_at >= p_as_of - c.max_history_age
         order by r.known_at desc, r.set_id desc limit 1) s
     join risk._windows w on w.set_id = s.set_id and w.instrument_id = p_instrument_id;
     if v.packed_loadings is null then
@@ -43,8 +44,11 @@ begin
     into v_held
     from (
         select h.instrument_id, w.packed_loadings, w.specific_variance,
-            case when i.currency = a.currency and q.ts >= p_as_of - v.max_mark_age
-                then h.quantity * (q.bid_price + q.ask_price) / (2 * i.price_unit) end as position_value
+            case when q.ts >= p_as_of - v.max_mark_age
+                then h.quantity * (q.bid_price + q.ask_price) / (2 * i.price_unit) * case
+                    when i.currency = a.currency then 1
+                    else portfolio._rate_at(i.currency, a.currency, p_as_of)::double precision end
+                end as position_value
         from (
             select p.instrument_id, sum(p.quantity)::double precision as quantity
             from portfolio._positions p

@@ -13,7 +13,7 @@ declare
     v_instrument_id constant integer := risk._known_instrument(p_symbol);
     v_found risk.locates;
 begin
-    perform ops._audit('risk.add_locate', p_account::text,
+    perform ops._audit('risk.add_locate', p_account,
         jsonb_build_object('symbol', p_symbol, 'trading_date', p_trading_date, 'quantity', p_quantity,
             'provider', p_provider, 'reference', p_reference));
     if risk._known_account(p_account) is null then

@@ -8,8 +8,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform ops._audit('risk.pause_plan', p_plan_id::text,
-        '{}', p_reason);
+    perform ops._audit('risk.pause_plan', p_plan_id::text, '{}', p_reason);
     perform risk._move_plan(p_plan_id, 'pause', array['active'], 'paused', p_reason);
 end
 $$;

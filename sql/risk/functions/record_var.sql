@@ -12,8 +12,7 @@ declare
     v_date constant date := risk._trading_date(p_as_of, (risk._var_settings()).calendar);
     v_written integer;
 begin
-    perform ops._audit('risk.record_var', p_session_id::text,
-        jsonb_build_object('as_of', p_as_of));
+    perform ops._audit('risk.record_var', p_session_id::text, jsonb_build_object('as_of', p_as_of));
     -- Called at every mark, and there is seldom anything to do.
     if p_as_of is not null and exists (select from ops.sessions s where s.session_id = p_session_id) and not exists (
         select from risk._holdings(p_session_id, null, p_as_of) h

@@ -14,8 +14,7 @@ as $$
 declare
     v_written integer;
 begin
-    perform ops._audit('risk.refresh_returns', p_from::text,
-        jsonb_build_object('to', p_to, 'feed', p_feed));
+    perform ops._audit('risk.refresh_returns', p_from::text, jsonb_build_object('to', p_to, 'feed', p_feed));
     if (p_from <= p_to and isfinite(p_from) and isfinite(p_to)) is not true then
         raise exception 'cannot refresh returns from % to %', coalesce(p_from::text, 'null'),
             coalesce(p_to::text, 'null') using errcode = 'TT001';

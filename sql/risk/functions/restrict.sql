@@ -16,7 +16,7 @@ as $$
 declare
     v_restriction_id bigint;
 begin
-    perform ops._audit('risk.restrict', p_symbol::text,
+    perform ops._audit('risk.restrict', p_symbol,
         jsonb_build_object('account', p_account, 'side', p_side, 'valid_from', p_valid_from,
             'valid_to', p_valid_to), p_reason);
     perform risk._require_reason(p_reason, 'a restriction');

@@ -9,8 +9,7 @@ as $$
 declare
     v_found risk.authorisations;
 begin
-    perform ops._audit('risk.revoke_authorisation', p_authorisation_id::text,
-        '{}', p_reason);
+    perform ops._audit('risk.revoke_authorisation', p_authorisation_id::text, '{}', p_reason);
     perform risk._require_person('revoking an authorisation');
     perform risk._require_reason(p_reason, 'revoking an authorisation');
     select * into v_found from risk.authorisations a where a.authorisation_id = p_authorisation_id for update;

@@ -2,7 +2,9 @@
 -- that need it are denied unless a wider scope has one. What was set before stays in force outside the
 -- range: at any session time, as known at any time, there is at most one limit per control and scope.
 -- p_period: the window of a control that counts over time; null: the control's own. Returns the new
--- row's id. Errors: TT001 a scope, value, reason, range or period of no use; TT002 unknown control; TT003
+-- row's id. What the scope names has to exist, or the limit would hold for nobody: accounts, instruments and the rest
+-- are set up before their limits. Only to withdraw one is possible always: names change.
+-- Errors: TT001 a scope, value, reason, range or period of no use; TT002 unknown control or name; TT003
 -- isolation level.
 create or replace function risk.set_limit(
     p_control text,
@@ -43,7 +45,14 @@ begin
     if p_period is not null and not (p_period > interval '0') then
         raise exception 'period % is not longer than nothing', p_period using errcode = 'TT001';
     end if;
+    if p_value is not null then
+        perform risk._check_names(p_scope);
+    end if;
     perform risk._lock_setting('limit ' || p_control || ' ' || p_scope::text);
+    if risk._is_shared(p_control) then
+        -- Whoever submits now has not locked what this limit shares (oms._lock_shared): he commits first.
+        perform pg_advisory_xact_lock(hashtextextended('risk.limits', 0));
+    end if;
     -- After the lock, so that what is known follows in the order of the changes.
     v_now := clock_timestamp();
     with old as (

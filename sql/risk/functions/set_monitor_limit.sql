@@ -15,7 +15,7 @@ as $$
 declare
     v_id bigint;
 begin
-    perform ops._audit('risk.set_monitor_limit', p_measure::text,
+    perform ops._audit('risk.set_monitor_limit', p_measure,
         jsonb_build_object('scope', p_scope, 'soft', p_soft, 'hard', p_hard), p_reason);
     perform risk._check_monitor_scope(p_scope);
     if not exists (select from risk.monitor_measures where measure = p_measure) then

@@ -21,7 +21,7 @@ declare
     v_now timestamptz;
     v_band_id bigint;
 begin
-    perform ops._audit('risk.set_price_band', p_symbol::text,
+    perform ops._audit('risk.set_price_band', p_symbol,
         jsonb_build_object('low', p_low, 'high', p_high, 'valid_from', p_valid_from, 'valid_to', p_valid_to,
             'session_id', p_session_id), p_reason);
     perform risk._require_reason(p_reason, 'a price band');

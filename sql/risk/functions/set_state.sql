@@ -3,7 +3,9 @@
 -- of the row in risk.halts: the new one's, that of the state that is in force already, or, for active, that of
 -- the one it ends (null: there was none). A process may make a state stricter and lift a reducing state of its
 -- own; all else that makes it less strict takes a named person.
--- Errors: TT001 a scope, state or reason of no use; TT003 isolation level; 42501 not a person.
+-- What the scope of a state names has to exist: a halt of a misspelt account stops nobody. One of a name that has
+-- changed since can still be ended.
+-- Errors: TT001 a scope, state or reason of no use; TT002 unknown name; TT003 isolation level; 42501 not a person.
 create or replace function risk.set_state(p_scope jsonb, p_state text, p_reason text)
 returns bigint
 language plpgsql
@@ -15,11 +17,13 @@ declare
     v_now timestamptz;
     v_halt_id bigint;
 begin
-    perform ops._audit('risk.set_state', p_scope::text,
-        jsonb_build_object('state', p_state), p_reason);
+    perform ops._audit('risk.set_state', p_scope::text, jsonb_build_object('state', p_state), p_reason);
     perform risk._check_scope(p_scope);
     if p_state is null or p_state not in ('active', 'reducing', 'halted') then
         raise exception 'state "%" is none of active, reducing, halted', p_state using errcode = 'TT001';
+    end if;
+    if p_state <> 'active' then
+        perform risk._check_names(p_scope);
     end if;
     perform risk._require_reason(p_reason, 'a trading state');
     perform risk._lock_setting('state ' || p_scope::text);
@@ -42,5 +46,5 @@ begin
 end
 $$;
 comment on function risk.set_state(jsonb, text, text) is
-    'Sets the trading state of a scope: active, reducing or halted; the strictest that covers an order counts. Only a named person makes it less strict. Errors: TT001, TT003, 42501.';
+    'Sets the trading state of a scope: active, reducing or halted; the strictest that covers an order counts. Only a named person makes it less strict. Errors: TT001, TT002, TT003, 42501.';
 grant execute on function risk.set_state(jsonb, text, text) to tsdb_risk, tsdb_worker_risk;

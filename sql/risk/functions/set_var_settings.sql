@@ -12,14 +12,13 @@ declare
     v_new risk.var_settings;
     v_bad text;
 begin
-    perform ops._audit('risk.set_var_settings', p_settings::text,
-        '{}', p_reason);
+    perform ops._audit('risk.set_var_settings', p_settings::text, '{}', p_reason);
     if coalesce(p_reason, '') = '' or jsonb_typeof(p_settings) is distinct from 'object' then
         raise exception 'settings need an object of them and a reason' using errcode = 'TT001';
     end if;
     select k into v_bad from jsonb_object_keys(p_settings) k
     where k not in ('window_days', 'confidence', 'decay', 'factors', 'paths', 'seed', 'max_gaps',
-        'max_history_age', 'max_mark_age', 'calendar') limit 1;
+        'max_history_age', 'max_mark_age', 'max_rate_age', 'calendar') limit 1;
     if v_bad is not null then
         raise exception 'value at risk has no setting "%"', v_bad using errcode = 'TT002';
     end if;
@@ -29,9 +28,9 @@ begin
         raise exception 'calendar "%" is not loaded', v_new.calendar using errcode = 'TT002';
     end if;
     insert into risk.var_settings (window_days, confidence, decay, factors, paths, seed, max_gaps,
-        max_history_age, max_mark_age, calendar, reason)
+        max_history_age, max_mark_age, max_rate_age, calendar, reason)
     values (v_new.window_days, v_new.confidence, v_new.decay, v_new.factors, v_new.paths, v_new.seed,
-        v_new.max_gaps, v_new.max_history_age, v_new.max_mark_age, v_new.calendar, p_reason)
+        v_new.max_gaps, v_new.max_history_age, v_new.max_mark_age, v_new.max_rate_age, v_new.calendar, p_reason)
     returning settings_id into v_new.settings_id;
     return v_new.settings_id;
 exception

@@ -5,23 +5,16 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_found risk.restrictions;
 begin
-    perform ops._audit('risk.unrestrict', p_restriction_id::text,
-        '{}', p_reason);
+    perform ops._audit('risk.unrestrict', p_restriction_id::text, '{}', p_reason);
     perform risk._require_reason(p_reason, 'lifting a restriction');
-    select * into v_found from risk.restrictions r where r.restriction_id = p_restriction_id for update;
-    if not found then
-        raise exception 'restriction % does not exist', coalesce(p_restriction_id::text, 'null') using errcode = 'TT002';
-    end if;
-    if v_found.lifted_at is not null then
-        return false;
-    end if;
     update risk.restrictions r
     set lifted_at = clock_timestamp(), lifted_by = session_user, lift_reason = p_reason
-    where r.restriction_id = p_restriction_id;
-    return true;
+    where r.restriction_id = p_restriction_id and r.lifted_at is null;
+    if not found and not exists (select from risk.restrictions r where r.restriction_id = p_restriction_id) then
+        raise exception 'restriction % does not exist', coalesce(p_restriction_id::text, 'null') using errcode = 'TT002';
+    end if;
+    return found;
 end
 $$;
 comment on function risk.unrestrict(bigint, text) is

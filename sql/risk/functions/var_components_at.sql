@@ -19,7 +19,6 @@ as $$
 #variable_conflict use_column
 declare
     v_confidence constant double precision := coalesce(p_confidence, (risk._var_settings()).confidence);
-    v_set_id constant bigint := (risk._return_set(p_as_of)).set_id;
     v_quantile double precision;
 begin
     perform risk._require_share(v_confidence, 'p_confidence');
@@ -47,7 +46,9 @@ begin
     from whole w
     join held h on h.account = w.account and h.strategy_id is not distinct from w.strategy_id
     join ref.instruments i using (instrument_id)
-    left join risk._windows n on n.set_id = v_set_id and n.instrument_id = h.instrument_id
+    join ref.accounts a on a.account = w.account
+    left join risk._windows n
+        on n.set_id = (risk._return_set(p_as_of, a.currency)).set_id and n.instrument_id = h.instrument_id
     left join lateral (
         -- Covariance with the whole, and the instrument's own variance, of mean zero.
         select avg(u.r * u.p) as exposure, avg(u.r * u.r) as variance

@@ -6,23 +6,16 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_found risk.locates;
 begin
-    perform ops._audit('risk.withdraw_locate', p_locate_id::text,
-        '{}', p_reason);
+    perform ops._audit('risk.withdraw_locate', p_locate_id::text, '{}', p_reason);
     perform risk._require_reason(p_reason, 'withdrawing a locate');
-    select * into v_found from risk.locates l where l.locate_id = p_locate_id for update;
-    if not found then
-        raise exception 'locate % does not exist', coalesce(p_locate_id::text, 'null') using errcode = 'TT002';
-    end if;
-    if v_found.withdrawn_at is not null then
-        return false;
-    end if;
     update risk.locates l
     set withdrawn_at = clock_timestamp(), withdrawn_by = session_user, withdraw_reason = p_reason
-    where l.locate_id = p_locate_id;
-    return true;
+    where l.locate_id = p_locate_id and l.withdrawn_at is null;
+    if not found and not exists (select from risk.locates l where l.locate_id = p_locate_id) then
+        raise exception 'locate % does not exist', coalesce(p_locate_id::text, 'null') using errcode = 'TT002';
+    end if;
+    return found;
 end
 $$;
 comment on function risk.withdraw_locate(bigint, text) is

@@ -4,10 +4,15 @@
 create or replace view risk.var_outcomes as
 with hypothetical as (
     select p.session_id, p.account, p.strategy_id, p.trading_date,
-        case when bool_and(r.simple_return is not null) then sum(u.position_value * r.simple_return) end as pnl
+        case when bool_and(x.earned is not null) then sum(u.position_value * x.earned) end as pnl
     from risk.var_portfolios p
+    join ref.accounts a using (account)
     cross join lateral unnest(p.instrument_ids, p.position_values) as u (instrument_id, position_value)
+    join ref.instruments i on i.instrument_id = u.instrument_id
     left join risk.returns r on r.instrument_id = u.instrument_id and r.date = p.trading_date
+    cross join lateral (
+        select case when i.currency = a.currency then r.simple_return
+            else risk._converted_return(r.simple_return, i.currency, a.currency, r.since, r.date) end as earned) x
     group by p.session_id, p.account, p.strategy_id, p.trading_date),
 marks as (
     select h.session_id, h.account, h.strategy_id, h.as_of,

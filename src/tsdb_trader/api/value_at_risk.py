@@ -45,11 +45,11 @@ def bar_dates(conn: Connection) -> tuple[date, date] | None:
     return None if row is None or row[0] is None else (row[0], row[1])
 
 
-def prepare(conn: Connection, as_of: datetime) -> int | None:
-    """Prepare the history as of a time (``risk.prepare_var``); return its set, None without any."""
+def prepare(conn: Connection, as_of: datetime) -> list[int]:
+    """Prepare the history as of a time (``risk.prepare_var``); return its sets, one a currency."""
     with translated():
-        row = conn.execute("select risk.prepare_var(%s)", (as_of,)).fetchone()
-    return None if row is None else row[0]
+        rows = conn.execute("select * from risk.prepare_var(%s)", (as_of,)).fetchall()
+    return [row[0] for row in rows]
 
 
 def without_factors(conn: Connection, set_id: int) -> History | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,8 +35,8 @@ def refresh(
         changed = factors.refresh(
             conn, first.date() if first else None, last.date() if last else None, feed
         )
-        set_id = factors.prepare(conn, datetime.now(UTC))
-    _show({"changed": changed, "set": set_id}, as_json)
+        sets = factors.prepare(conn, datetime.now(UTC))
+    _show({"changed": changed, "sets": sets}, as_json)
 
 
 @app.command("prepare")
@@ -53,14 +53,14 @@ def prepare(
 
     schema.check_current()
     with db.connect(autocommit=True, application_name="tsdb-trader var") as conn:
-        set_id = factors.prepare(conn, as_of.replace(tzinfo=UTC))
-    _show({"set": set_id}, as_json)
+        sets = factors.prepare(conn, as_of.replace(tzinfo=UTC))
+    _show({"sets": sets}, as_json)
 
 
-def _show(found: dict[str, int | None], as_json: bool) -> None:
+def _show(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found))
         return
     if "changed" in found:
         typer.echo(f"returns changed: {found['changed']:,}")
-    typer.echo(f"history: {'none' if found['set'] is None else 'set ' + str(found['set'])}")
+    typer.echo(f"history: {', '.join(f'set {n}' for n in found['sets']) or 'none'}")

@@ -51,23 +51,28 @@ def principal_components(returns: Array, factors: int) -> FactorModel:
     return FactorModel(loadings, np.maximum(own, 0.0))
 
 
-def prepare(conn: Connection, as_of: datetime) -> int | None:
-    """Prepare the history of value at risk as of a time, with its factors; return its set."""
+def prepare(conn: Connection, as_of: datetime) -> list[int]:
+    """Prepare the history of value at risk as of a time, with its factors.
+
+    Returns
+    -------
+    list of int
+        The sets, one per currency that an account is in; none where no date is known.
+    """
     with conn.transaction():
-        set_id = value_at_risk.prepare(conn, as_of)
-        if set_id is None:
-            return None
-        history = value_at_risk.without_factors(conn, set_id)
-        if history is not None and history.instrument_ids:
-            model = principal_components(np.array(history.returns).T, history.factors)
-            value_at_risk.save_factors(
-                conn,
-                set_id,
-                history.instrument_ids,
-                model.loadings.tolist(),
-                model.specific_variances.tolist(),
-            )
-    return set_id
+        set_ids = value_at_risk.prepare(conn, as_of)
+        for set_id in set_ids:
+            history = value_at_risk.without_factors(conn, set_id)
+            if history is not None and history.instrument_ids:
+                model = principal_components(np.array(history.returns).T, history.factors)
+                value_at_risk.save_factors(
+                    conn,
+                    set_id,
+                    history.instrument_ids,
+                    model.loadings.tolist(),
+                    model.specific_variances.tolist(),
+                )
+    return set_ids
 
 
 def refresh(

@@ -114,7 +114,7 @@ def _refresh_var(conn: Connection) -> dict[str, Any]:
 
     now = datetime.now(UTC)
     changed = factors.refresh(conn, (now - _RETURNS_BACK).date(), now.date())
-    return {"changed": changed, "set": factors.prepare(conn, now)}
+    return {"changed": changed, "sets": factors.prepare(conn, now)}
 
 
 def _calibrate_pairs(conn: Connection) -> dict[str, Any]:
