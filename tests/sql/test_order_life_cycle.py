@@ -452,6 +452,15 @@ def test_unusable_replace_is_refused_and_leaves_nothing(case, changes, says):
     assert case.state == ("new", 0, 100, None)
 
 
+def test_replace_may_move_the_end_of_an_order_but_not_before_its_own_time(conn, session):
+    case = Case(conn, session, time_in_force="gtd", expire_at="2013-10-10T20:00Z")
+    case.venue.report("new")
+    with pytest.raises(psycopg.Error, match="is not after the order's time") as caught:
+        case.ask("replace_order", Jsonb({"expire_at": "2013-10-07T20:00Z"}))
+    assert caught.value.sqlstate == "TT001"
+    assert case.ask("replace_order", Jsonb({"expire_at": "2013-10-09T20:00Z"}))[1] == []
+
+
 def test_replace_over_a_limit_is_denied_recorded_and_changes_nothing(case):
     case.venue.report("new")
     status, reasons = case.ask("replace_order", Jsonb({"quantity": "20000"}))

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from factories import AS_OF, Venue, open_session, order, set_quote, submit
 
@@ -93,7 +94,9 @@ def test_submit_same_request_with_other_content_is_refused(conn, session):
         ({"time_in_force": "week"}, "TT001", 'time_in_force "week"'),
         ({"origin": "whim"}, "TT001", 'origin "whim"'),
         ({"operator": None}, "TT001", "needs its own id"),
+        ({"operator": " "}, "TT001", "operator is a name"),
         ({"plan_id": 3}, "TT001", "needs its own id and no other"),
+        ({"time_in_force": "gtd", "expire_at": AS_OF.isoformat()}, "TT001", "is not after the order's time"),
         ({"origin": "parent", "operator": None, "parent_order_id": 99}, "TT002", "parent order 99"),
         ({"symbol": "NOPE"}, "TT002", 'instrument "NOPE" does not exist'),
         ({"symbol": None}, "TT001", "either symbol or instrument_id"),
@@ -104,7 +107,7 @@ def test_submit_same_request_with_other_content_is_refused(conn, session):
         ({"session_id": "x"}, "TT001", 'order key "session_id"'),
         ({"tags": [1]}, "TT001", "tags is a JSON object"),
     ],
-)
+)  # fmt: skip
 def test_submit_unusable_order_is_refused_and_leaves_nothing(
     conn, session, changes, sqlstate, says
 ):
@@ -112,6 +115,11 @@ def test_submit_unusable_order_is_refused_and_leaves_nothing(
         submit(conn, order(session, **changes))
     assert caught.value.sqlstate == sqlstate
     assert says in str(caught.value)
+    with pytest.raises(psycopg.Error) as caught:
+        conn.execute(
+            "select * from risk.check_order(%s, %s)", (Jsonb(order(session, **changes)), AS_OF)
+        )
+    assert (caught.value.sqlstate, says in str(caught.value)) == (sqlstate, True), "as a dry run"
     assert one(conn, "select count(*) from oms.requests") == 0
     assert one(conn, "select count(*) from oms.orders") == 0
 

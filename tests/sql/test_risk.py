@@ -185,6 +185,12 @@ def test_order_that_reduces_passes_a_limit_lowered_below_the_position(conn, sess
     assert denied_by(conn, order(session, quantity="1")) == ["position"]
 
 
+def test_dry_run_without_a_time_is_refused(conn, session):
+    with pytest.raises(psycopg.Error, match="an order needs p_as_of") as caught:
+        conn.execute("select * from risk.check_order(%s, null)", (Jsonb(order(session)),))
+    assert caught.value.sqlstate == "TT001"
+
+
 def test_dry_run_says_what_submission_would_and_writes_nothing(conn, session, connect_as):
     limit(conn, "order_quantity", 10)
     rows = (

@@ -174,6 +174,31 @@ def test_monte_carlo_comes_near_the_formula_and_its_seed_decides(figures) -> Non
     assert found[0] == pytest.approx(exact, rel=0.04)
 
 
+@pytest.mark.parametrize("seed", [1, 20261004])
+def test_uniform_draws_of_a_path_are_uniform_and_not_correlated(rows, seed) -> None:
+    """Neighbouring draws are what a normal number, and the factors of a path, are made of."""
+    draws = np.array(
+        [
+            u
+            for (u,) in rows(
+                "(select array_agg(risk._uniform(%s, path, draw) order by draw) "
+                "from generate_series(1, 20000) path, generate_series(2, 9) draw group by path) u",
+                seed,
+            )
+        ]
+    )
+    paths, n = draws.shape
+    correlations = np.corrcoef(draws, rowvar=False)[np.triu_indices(n, 1)]
+    assert stats.chi2.sf(paths * np.square(correlations).sum(), correlations.size) > 1e-4
+    for column in draws.T:
+        assert stats.kstest(column, "uniform").pvalue > 1e-4
+    # Each pair of draws is a normal number, whose tails are what VaR is read from.
+    normal = np.sqrt(-2 * np.log(draws[:, ::2])) * np.cos(2 * np.pi * draws[:, 1::2])
+    for tail in (0.01, 0.99):
+        beyond = (normal < stats.norm.ppf(tail)).sum()
+        assert stats.binomtest(int(beyond), normal.size, tail).pvalue > 1e-3
+
+
 def test_normal_draws_have_the_covariance_and_give_the_same_var(figures, rows) -> None:
     matrix = covariance(3)
     draws = np.array(
@@ -295,6 +320,10 @@ def test_basel_zones(figures) -> None:
         "risk.var_parametric('{1,1}', '{{1,2,3},{1,2,3}}', 0.9)",
         "risk.var_parametric('{1,1}', '{{1,0.5},{0.4,1}}', 0.9)",
         "risk.var_parametric('{1,-1}', '{{1,2},{2,1}}', 0.9)",
+        "risk.var_parametric('{1,1}', '{{1,2},{2,1}}', 0.9)",
+        "risk.var_parametric('{1,1}', '{{1,1.5},{1.5,1.5}}', 0.9)",
+        "risk.var_parametric('{1,0}', '{{1,0},{0,-1}}', 0.9)",
+        "risk.var_components('{1,1}', '{{1,-2},{-2,1}}', 0.9)",
         "risk.var_parametric('{1,null}', '{{1,0},{0,1}}', 0.9)",
         "risk.var_components('{1}', '{{NaN}}', 0.9)",
         "risk.ewma_volatility('{0.1}', 1, 0.1)",
@@ -318,6 +347,7 @@ def test_basel_zones(figures) -> None:
         "risk.kupiec_pof(null, 1, 0.1)",
         "risk.christoffersen('{t}', 0.01)",
         "risk.christoffersen('{t,null}', 0.01)",
+        "risk.christoffersen('{{t,f},{f,t}}', 0.01)",
         "risk.christoffersen('{t,f}', 1.5)",
         "risk.basel_zone(-1)",
         "risk.basel_zone(null)",

@@ -34,6 +34,9 @@ begin
                     v_order.display_quantity, v_order.expire_at) and v_order.pending_quantity is null
                 then array['nothing changes']
             else '{}'::text[] end;
+        if p_changes ? 'expire_at' then
+            perform risk._check_expiry(v_terms.expire_at, p_as_of);
+        end if;
         if v_reasons = '{}' then
             perform oms._lock_shared(v_order.session_id);
             v_verdict := risk._decide(risk._restate_order(v_terms), p_as_of, '{}', v_order, clock_timestamp());

@@ -38,6 +38,9 @@ begin
     end if;
     for v_leg in 0 .. jsonb_array_length(p_orders) - 1 loop
         v_order := risk._read_order(p_orders->v_leg);
+        if v_order.expire_at is not null then
+            perform risk._check_expiry(v_order.expire_at, p_as_of);
+        end if;
         v_orders := v_orders || v_order;
         v_order_ids := v_order_ids || nextval('oms.orders_order_id_seq');
         v_depend := v_depend or v_order.contingent_on is not null or v_order.oco is not null;

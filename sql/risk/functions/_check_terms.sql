@@ -68,6 +68,8 @@ begin
             format('tags is a JSON object, not %s', jsonb_typeof(p_order.tags))
         when length(p_order.trader) not between 1 and 64 or length(p_order.client_ref) not between 1 and 128 then
             'trader has 1 to 64 characters, client_ref 1 to 128'
+        when trim(p_order.operator) = '' then
+            'operator is a name, not blank'
     end;
     if v_problem is not null then
         raise exception '%', v_problem using errcode = 'TT001';

@@ -16,8 +16,9 @@ declare
     v_hits integer;
 begin
     perform risk._require_share(p_probability, 'p_probability');
-    if coalesce(cardinality(p_hits), 0) < 2 or array_position(p_hits, null) is not null then
-        raise exception 'p_hits needs at least two observations and no null' using errcode = 'TT001';
+    if coalesce(cardinality(p_hits), 0) < 2 or coalesce(array_ndims(p_hits), 1) <> 1
+        or array_position(p_hits, null) is not null then
+        raise exception 'p_hits is a list of at least two observations without a null' using errcode = 'TT001';
     end if;
     select count(*) filter (where not s.before and not s.hit), count(*) filter (where not s.before and s.hit),
         count(*) filter (where s.before and not s.hit), count(*) filter (where s.before and s.hit)
