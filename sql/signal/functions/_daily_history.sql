@@ -6,7 +6,7 @@
 -- run: bars of one instrument between which every return is known; a corporate action whose factor
 -- cannot be known begins a new one. known_at: the close of its date (signal._daily_closes) for bars
 -- that start at midnight in New York, the end of their day elsewhere, or its receipt where that is
--- later. p_instruments null: all. Bars without a positive close are left out.
+-- later; and not before the bars that it follows, for what is made of several of them. p_instruments null: all. Bars without a positive close are left out.
 -- Errors: TT001 bars of several feeds (risk._daily_feeds).
 create or replace function signal._daily_history(
     p_instruments integer[],
@@ -72,10 +72,10 @@ as $$
         select d.* from span s cross join lateral signal._daily_closes(s.first, s.last) d
     )
     select f.instrument_id, f.date, count(c.problem) over w,
-           greatest(
+           max(greatest(
                case when f.ts = (f.date::timestamp at time zone 'America/New_York') then d.closes_at
                     else f.ts + interval '1 day' end,
-               f.recv_ts),
+               f.recv_ts)) over w,
            (sum(coalesce((ln(f.close / x.last_close) * 1e15)::bigint, 0)) over w)::bigint,
            (sum(coalesce((ln(c.shares) * 1e6)::bigint, 0)) over w)::integer,
            x.last_close / u.unit, f.open / u.unit, f.high / u.unit, f.low / u.unit, f.close / u.unit, f.volume

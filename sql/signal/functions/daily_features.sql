@@ -8,7 +8,7 @@
 --   9 gap_1d: open over the close before, less 1; 10 range_1d: high less low, over the close.
 -- Prices are adjusted forward for corporate actions, volumes for splits. A feature is null where a bar or a
 -- value that it needs is missing, and where n bars span more than 2 n + 10 days. A row is known when its bar
--- is, or the last of the 60 before it, whichever is later. Equal for every window that has the row, bit by
+-- and those before it are. Equal for every window that has the row, bit by
 -- bit. p_instruments null: all. Errors: TT001 bars of several feeds.
 create or replace function signal.daily_features(
     p_instruments integer[],
@@ -24,14 +24,13 @@ set work_mem = '64MB'
 as $$
     with moves as (
         select h.*, h.price - lag(h.price) over run as move, h.date - lag(h.date) over run as days,
-               (ln(nullif(h.volume, 0)::float8) * 1e6::float8)::integer + h.shares as log_volume
+               (ln(nullif(h.volume, 0)::float8) * 1e6::float8)::integer - h.shares as log_volume
         from signal._daily_history(p_instruments, p_from, p_to) h
         window run as (partition by h.instrument_id, h.run order by h.date)
     ),
     -- Sums of integers slide along with the window, where floats are added up again at every row.
     summed as (
-        select m.*, max(m.known_at) over (run rows 60 preceding) as known,
-               m.price - lag(m.price, 5) over run as move_5, m.date - lag(m.date, 5) over run as days_5,
+        select m.*, m.price - lag(m.price, 5) over run as move_5, m.date - lag(m.date, 5) over run as days_5,
                m.price - lag(m.price, 20) over run as move_20, m.date - lag(m.date, 20) over run as days_20,
                m.price - lag(m.price, 60) over run as move_60, m.date - lag(m.date, 60) over run as days_60,
                m.date - lag(m.date, 14) over run as days_14, m.date - lag(m.date, 19) over run as days_19,
@@ -39,6 +38,7 @@ as $$
                sum(m.log_volume) over last_20 as volume_sum,
                sum(m.log_volume::bigint * m.log_volume) over last_20 as volume_squares,
                sum(m.price) over last_20 as price_sum,
+               count(x.nanos) over last_20 as moves,
                sum(x.nanos) over last_20 as move_sum,
                sum(x.nanos * x.nanos) over last_20 as move_squares,
                sum(greatest(m.move, 0)) over last_14 as gains,
@@ -49,12 +49,13 @@ as $$
             last_20 as (run rows 19 preceding),
             last_14 as (run rows 13 preceding)
     )
-    select m.known, m.instrument_id, array[
+    select m.known_at, m.instrument_id, array[
         case when m.days <= 12 then exp(m.move / 1e15::float8) - 1 end,
         case when m.days_5 <= 20 then exp(m.move_5 / 1e15::float8) - 1 end,
         case when m.days_20 <= 50 then exp(m.move_20 / 1e15::float8) - 1 end,
         case when m.days_60 <= 130 then exp(m.move_60 / 1e15::float8) - 1 end,
-        case when m.days_20 <= 50 then sqrt((20 * m.move_squares - m.move_sum * m.move_sum)::float8 / 380) / 1e9::float8 end,
+        case when m.days_20 <= 50 and m.moves = 20
+            then sqrt((20 * m.move_squares - m.move_sum * m.move_sum)::float8 / 380) / 1e9::float8 end,
         case when m.days_19 <= 50 and m.volumes = 20
             then (20 * m.log_volume::bigint - m.volume_sum)::float8 / 20
                 / nullif(sqrt((20 * m.volume_squares - m.volume_sum::numeric * m.volume_sum)::float8 / 380), 0) end,
@@ -63,10 +64,10 @@ as $$
         case when m.days <= 12 then m.open / m.last_close - 1 end,
         (m.high - m.low) / m.close]
     from (
-        select s.*, lead(s.known) over (partition by s.instrument_id order by s.date) as next_known from summed s
+        select s.*, lead(s.known_at) over (partition by s.instrument_id order by s.date) as next_known from summed s
     ) m
     -- Of several bars that became known together, the last one tells.
-    where m.known > p_from and m.known <= p_to and m.known is distinct from m.next_known
+    where m.known_at > p_from and m.known_at <= p_to and m.known_at is distinct from m.next_known
 $$;
 comment on function signal.daily_features(integer[], timestamptz, timestamptz) is
     'Features of daily bars known in a window: returns, volatility, volume, distance, RSI, gap, range. Errors: TT001.';

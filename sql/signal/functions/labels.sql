@@ -25,8 +25,7 @@ begin
     select l.as_of, l.instrument_id, exp((l.later - l.price) / 1e15::float8) - 1, l.known_at
     from (
         select h.instrument_id, h.price, lead(h.price, p_horizon) over run as later,
-               max(h.known_at) over (run rows 60 preceding) as as_of,
-               max(h.known_at) over (run rows between 60 preceding and p_horizon following) as known_at,
+               h.known_at as as_of, lead(h.known_at, p_horizon) over run as known_at,
                lead(h.date, p_horizon) over run - h.date as days
         from signal._daily_history(p_instruments, p_from, p_to) h
         window run as (partition by h.instrument_id, h.run order by h.date)

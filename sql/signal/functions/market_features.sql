@@ -15,7 +15,7 @@ set search_path = pg_catalog, pg_temp
 set work_mem = '64MB'
 as $$
     with moves as (
-        select h.instrument_id, h.date, max(h.known_at) over (run rows 5 preceding) as known_at,
+        select h.instrument_id, h.date, h.known_at,
                case when h.date - lag(h.date) over run <= 12
                    then ((exp((h.price - lag(h.price) over run) / 1e15::float8) - 1) * 1e12::float8)::bigint end as return_1,
                case when h.date - lag(h.date, 5) over run <= 20

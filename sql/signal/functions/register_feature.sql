@@ -26,7 +26,7 @@ begin
         'function', p_function::text, 'position', p_position));
     select n.nspname || '.' || p.proname,
         case
-            when p.proargtypes::regtype[] <> '{integer[],timestamptz,timestamptz}'::regtype[]
+            when oidvectortypes(p.proargtypes) <> 'integer[], timestamp with time zone, timestamp with time zone'
                 then 'must take (integer[], timestamptz, timestamptz)'
             when p.proallargtypes::regtype[] is distinct from
                 '{integer[],timestamptz,timestamptz,timestamptz,integer,double precision[]}'::regtype[]

@@ -218,8 +218,13 @@ def registry(conn: Connection, model: str | None = None) -> list[dict[str, Any]]
         return (
             conn.cursor(row_factory=dict_row)
             .execute(
-                "select * from signal.model_registry where %(model)s::text is null "
-                "or model = %(model)s order by model, version",
+                """select model, version, status, valid_from,
+                       nullif(valid_to, 'infinity') as valid_to, task, estimator, scoring,
+                       features, horizon, missing, metrics, parameters, trained_from, trained_to,
+                       data_watermark, code_version, libraries, drift_threshold, artefact_sha256,
+                       saved_by, recorded_at, version_id, description
+                   from signal.model_registry
+                   where %(model)s::text is null or model = %(model)s order by model, version""",
                 {"model": model},
             )
             .fetchall()

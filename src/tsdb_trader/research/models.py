@@ -129,7 +129,7 @@ def train(
         "rows_refused": data.refused,
     }
     bins = {name: bins_of(data.raw[:, column]) for column, name in enumerate(config.features)} | {
-        "prediction": bins_of(predictions[seen])
+        "prediction": bins_of(predict(pipeline, config.task, data.features))
     }
     return _trained(conn, config, window, data, pipeline, metrics, bins)
 
