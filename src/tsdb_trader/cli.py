@@ -43,6 +43,7 @@ _COMMANDS = {
     "sample": _entry("sample", "sample", "Generate sample tick files."),
     "calibrate": _entry("calibrate", "calibrate", "Calibrate the pairs strategy."),
     "backtest": _entry("backtest", "backtest", "Backtest a strategy with one query."),
+    "model": _entry("model", "app", "Models: train, look at, let answer, score, watch."),
     "parity": _entry("calibrate", "parity", "Compare a session's signals with recomputed ones."),
     "news": _entry("news", "app", "Scores and symbols of stored headlines."),
     "ref": _entry("reference", "app", "Reference data: calendars, symbols, corporate actions."),

@@ -14,6 +14,7 @@ from tsdb_trader.api import (
     audit,
     books,
     market,
+    models,
     ops,
     portfolio,
     quality,
@@ -125,6 +126,22 @@ def _calibrate_pairs(conn: Connection) -> dict[str, Any]:
     return {"calibrated": walk_forward.repeat(conn, datetime.now(NEW_YORK).date())}
 
 
+def _score_models(conn: Connection) -> dict[str, Any]:
+    """Store what the valid models predict from what became known."""
+    from tsdb_trader.research import scoring
+
+    runs = scoring.score_due(conn, datetime.now(UTC))
+    return {
+        "new": {f"{run.model} {run.version}": run.new for run in runs if run.error is None},
+        "failed": [f"{run.model} {run.version}" for run in runs if run.error is not None],
+    }
+
+
+def _watch_drift(conn: Connection) -> dict[str, Any]:
+    """Measure how far what the valid models see differs from what they were trained on."""
+    return {"measured": len(models.watch_drift(conn, datetime.now(UTC)))}
+
+
 JOBS = (
     Job("refresh_rollups", _refresh_rollups, "interval", {"seconds": 60}),
     Job("snapshot_books", _snapshot_books, "interval", {"minutes": 5}),
@@ -136,6 +153,8 @@ JOBS = (
     Job("refresh_var", _refresh_var, "interval", {"minutes": 30}),
     # After midnight in New York, when a formation ends, and well before its market opens.
     Job("calibrate_pairs", _calibrate_pairs, "cron", {"hour": 6, "minute": 20}),
+    Job("score_models", _score_models, "interval", {"minutes": 5}),
+    Job("watch_drift", _watch_drift, "cron", {"hour": 4, "minute": 10}),
     Job("apply_retention", _apply_retention, "cron", {"hour": 2, "minute": 40}),
     Job("check_orphans", _check_orphans, "cron", {"hour": 3, "minute": 10}),
 )

@@ -1,0 +1,65 @@
+-- Predictions of a tree, forest or boosted trees (signal.model_form) for rows of features, of which none may be
+-- missing that the form does not fill. As in scikit-learn, features are compared in single precision with
+-- thresholds in double precision, and leaves are summed in the order of the trees, so that every row
+-- takes the same leaves. Many rows at once cost least: the form is unpacked once per call.
+create or replace function signal.score_trees(p_rows double precision[], p_form signal.model_form)
+returns double precision[]
+language plpgsql
+immutable
+parallel safe
+as $$
+declare
+    v_fills constant double precision[] := p_form.fills;
+    v_centres constant double precision[] := p_form.centres;
+    v_scales constant double precision[] := p_form.scales;
+    v_roots constant integer[] := p_form.roots;
+    v_features constant integer[] := p_form.split_features;
+    v_thresholds constant double precision[] := p_form.thresholds;
+    v_lefts constant integer[] := p_form.lefts;
+    v_rights constant integer[] := p_form.rights;
+    v_leaf_values constant double precision[] := p_form.leaf_values;
+    v_divisor constant double precision := p_form.divisor;
+    v_logistic constant boolean := p_form.link = 'logistic';
+    v_found double precision[] := '{}';
+    v_row double precision[];
+    v_x double precision;
+    v_node integer;
+    v_sum double precision;
+begin
+    foreach v_row slice 1 in array coalesce(p_rows, '{}') loop
+        for v_n in 1 .. cardinality(v_row) loop
+            v_x := v_row[v_n];
+            if v_x is null then
+                v_x := v_fills[v_n];
+            end if;
+            if v_centres is not null then
+                v_x := (v_x - v_centres[v_n]) / v_scales[v_n];
+            end if;
+            -- The server refuses what is too small for single precision, where it is 0.
+            v_row[v_n] := case when abs(v_x) < 7.1e-46 then 0 else v_x::real end;
+        end loop;
+        v_sum := p_form.base;
+        foreach v_node in array v_roots loop
+            while v_features[v_node] > 0 loop
+                if v_row[v_features[v_node]] <= v_thresholds[v_node] then
+                    v_node := v_lefts[v_node];
+                else
+                    v_node := v_rights[v_node];
+                end if;
+            end loop;
+            v_sum := v_sum + v_leaf_values[v_node];
+        end loop;
+        v_sum := v_sum / v_divisor;
+        v_found := v_found || case
+            when not v_logistic then v_sum
+            when v_sum < -700 then 0
+            when v_sum > 700 then 1
+            else 1 / (1 + exp(-v_sum)) end;
+    end loop;
+    return v_found;
+end
+$$;
+comment on function signal.score_trees(double precision[], signal.model_form) is
+    'Predictions of trees for rows of features, one per row.';
+grant execute on function signal.score_trees(double precision[], signal.model_form)
+    to tsdb_reader, tsdb_worker_signals, tsdb_worker_scheduler;

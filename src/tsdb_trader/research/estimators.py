@@ -1,0 +1,198 @@
+"""What a model is: its configuration, and the scikit-learn pipeline that it stands for."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+from tsdb_trader.errors import ConfigurationError, InputError
+
+_TREES = "trees"
+_LINEAR = "linear"
+_WORKER = "worker"
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A scikit-learn class per task, how it is scored, and whether it wants scaled features."""
+
+    scoring: str
+    regression: str | None
+    classification: str | None
+    scaled: bool = False
+    seeded: bool = True
+
+
+ESTIMATORS = {
+    "linear": Estimator(_LINEAR, "linear_model.LinearRegression", None, True, seeded=False),
+    "ridge": Estimator(_LINEAR, "linear_model.Ridge", None, True),
+    "logistic": Estimator(_LINEAR, None, "linear_model.LogisticRegression", True),
+    "decision_tree": Estimator(_TREES, "tree.DecisionTreeRegressor", "tree.DecisionTreeClassifier"),
+    "random_forest": Estimator(
+        _TREES, "ensemble.RandomForestRegressor", "ensemble.RandomForestClassifier"
+    ),
+    "gradient_boosting": Estimator(
+        _TREES, "ensemble.GradientBoostingRegressor", "ensemble.GradientBoostingClassifier"
+    ),
+    "histogram_boosting": Estimator(
+        _WORKER, "ensemble.HistGradientBoostingRegressor", "ensemble.HistGradientBoostingClassifier"
+    ),
+    "neighbours": Estimator(
+        _WORKER, "neighbors.KNeighborsRegressor", "neighbors.KNeighborsClassifier", True, False
+    ),
+    "neural_network": Estimator(
+        _WORKER, "neural_network.MLPRegressor", "neural_network.MLPClassifier", True
+    ),
+}
+"""By the name that a configuration says; those of scoring "worker" are stored as artefacts."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What is trained; `parameters` are scikit-learn's own of the estimator.
+
+    `horizon` is in bars, `embargo_days` in calendar days. A classification predicts the
+    probability that the return over the horizon is above zero. `missing` is "refuse" (a row
+    with a missing feature is left out, and has no prediction) or "impute" (by the median of the
+    training rows).
+    """
+
+    model: str
+    features: tuple[str, ...]
+    estimator: str
+    task: str = "regression"
+    horizon: int = 5
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    missing: str = "refuse"
+    scheme: str = "walk_forward"
+    folds: int = 5
+    embargo_days: float = 5.0
+    seed: int = 1
+    drift_threshold: float = 0.2
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        kind = ESTIMATORS.get(self.estimator)
+        if kind is None:
+            raise InputError(_unknown("estimator", self.estimator, ESTIMATORS))
+        checks = {
+            "task is regression or classification": self.task in ("regression", "classification"),
+            f"estimator {self.estimator} cannot do {self.task}": self.class_path is not None,
+            "missing is refuse or impute": self.missing in ("refuse", "impute"),
+            "scheme is walk_forward or k_fold": self.scheme in ("walk_forward", "k_fold"),
+            "features names one or more, each once": 0
+            < len(set(self.features))
+            == len(self.features),
+            "horizon is 1 to 60 bars": 1 <= self.horizon <= 60,
+            "folds is 2 to 50": 2 <= self.folds <= 50,
+            "embargo_days is 0 to 365": 0 <= self.embargo_days <= 365,
+            "drift_threshold is above 0": self.drift_threshold > 0,
+        }
+        wrong = next((text for text, right in checks.items() if not right), None)
+        if wrong is not None:
+            raise InputError(f"model {self.model}: {wrong}")
+
+    @property
+    def kind(self) -> Estimator:
+        """Return what the estimator is."""
+        return ESTIMATORS[self.estimator]
+
+    @property
+    def class_path(self) -> str | None:
+        """Return the scikit-learn class, None where the estimator cannot do the task."""
+        kind = self.kind
+        return kind.regression if self.task == "regression" else kind.classification
+
+
+def read_config(path: Path, **changes: Any) -> ModelConfig:
+    """Read a configuration in TOML; `changes` that are not None replace its keys.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, has an unknown key, or a value that cannot be.
+    """
+    try:
+        found = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from None
+    found |= {key: value for key, value in changes.items() if value is not None}
+    return make_config(found)
+
+
+def make_config(values: Mapping[str, Any]) -> ModelConfig:
+    """Make a configuration of keys and values.
+
+    Raises
+    ------
+    InputError
+        A key is unknown or missing, or a value cannot be.
+    """
+    known = [f.name for f in fields(ModelConfig)]
+    unknown = next((key for key in values if key not in known), None)
+    if unknown is not None:
+        raise InputError(_unknown("key", unknown, known))
+    absent = [key for key in ("model", "features", "estimator") if key not in values]
+    if absent:
+        raise InputError(f"a model needs {', '.join(absent)}")
+    features = values["features"]
+    if isinstance(features, str) or not all(isinstance(name, str) for name in features):
+        raise InputError("features is a list of names")
+    try:
+        return ModelConfig(**{**values, "features": tuple(features)})
+    except TypeError as error:
+        raise InputError(f"model {values['model']}: {error}") from None
+
+
+def build(config: ModelConfig) -> Any:
+    """Return the untrained pipeline: imputer where asked for, scaler where needed, estimator.
+
+    Raises
+    ------
+    InputError
+        scikit-learn does not know a parameter.
+    ConfigurationError
+        It is not installed.
+    """
+    try:
+        pipeline = import_module("sklearn.pipeline")
+        imputation = import_module("sklearn.impute")
+        preprocessing = import_module("sklearn.preprocessing")
+        assert config.class_path is not None  # noqa: S101 - checked when the configuration was made
+        module, name = config.class_path.rsplit(".", 1)
+        estimator = getattr(import_module(f"sklearn.{module}"), name)
+    except ImportError:
+        raise ConfigurationError(
+            "models need scikit-learn: install the extra research "
+            "(pip install 'tsdb-trader[research]')"
+        ) from None
+    parameters = dict(config.parameters)
+    if config.kind.seeded:
+        parameters.setdefault("random_state", config.seed)
+    try:
+        last = estimator(**parameters)
+    except TypeError as error:
+        raise InputError(f"model {config.model}: {error}") from None
+    steps: list[tuple[str, Any]] = []
+    if config.missing == "impute":
+        steps.append(("impute", imputation.SimpleImputer(strategy="median")))
+    if config.kind.scaled:
+        steps.append(("scale", preprocessing.StandardScaler()))
+    return pipeline.Pipeline([*steps, ("estimate", last)])
+
+
+def libraries() -> dict[str, str]:
+    """Return the versions of what models are trained with."""
+    return {name: metadata.version(name) for name in ("scikit-learn", "numpy", "joblib")}
+
+
+def _unknown(what: str, name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f", did you mean {close[0]}?" if close else ""
+    return f"unknown {what} {name}{hint} Known are {', '.join(known)}"
