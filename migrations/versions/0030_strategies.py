@@ -61,20 +61,20 @@ create type signal.s_score_fields as (
     max_reversion double precision,
     notional double precision
 );
--- The ranges of the parameters: every way into the strategy checks them.
+-- The ranges of the parameters: every way into the strategy checks them. A record of nulls is none.
 create domain signal.s_score_parameters as signal.s_score_fields
     constraint sample_s_above_zero check (
-        value is not distinct from null or ((value).sample_s between 1e-3 and 1e9) is true)
+        value is null or ((value).sample_s between 1e-3 and 1e9) is true)
     constraint window_from_10_to_1000 check (
-        value is not distinct from null or ((value)."window" between 10 and 1000) is true)
+        value is null or ((value)."window" between 10 and 1000) is true)
     constraint exits_below_entry check (
-        value is not distinct from null or ((value).exit_long >= 0 and (value).exit_short >= 0
+        value is null or ((value).exit_long >= 0 and (value).exit_short >= 0
             and (value).exit_long < (value).entry and (value).exit_short < (value).entry
             and (value).entry <= 1e6) is true)
     constraint max_reversion_above_zero check (
-        value is not distinct from null or ((value).max_reversion between 1e-3 and 1e6) is true)
+        value is null or ((value).max_reversion between 1e-3 and 1e6) is true)
     constraint notional_above_zero_at_most_1e9 check (
-        value is not distinct from null or ((value).notional between 1e-3 and 1e9) is true);
+        value is null or ((value).notional between 1e-3 and 1e9) is true);
 -- sample_a, sample_b: the mids of the last sample, taken at sampled_at; returns: the last ones up to it, oldest
 -- first. beta, reversion (steps), mean, deviation and score are of the last sample, null where there is no fit.
 create type signal.s_score_state as (

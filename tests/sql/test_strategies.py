@@ -136,7 +136,7 @@ def test_instances_of_two_legs_get_mids_in_the_order_of_their_symbols(
             'two.inputs(integer[], timestamptz, timestamptz)');
     """)
     conn.execute(
-        "select signal.save_instance('two', array['B', 'A'], 'test', '{\"dummy\": null}', '{}', %s)",
+        "select signal.save_instance('two', array['B', 'A'], 'test', '{\"dummy\": 1}', '{}', %s)",
         (OPEN,),
     )
     session = trade(conn, 30)
@@ -323,7 +323,7 @@ def test_signal_before_every_leg_has_a_quote_stops_the_instance(conn: psycopg.Co
     )
     conn.execute(
         "select signal.save_instance('bad', array['A', 'C'], 'test', "
-        "'{\"mode\": null, \"at\": null}', '{}', %s)",
+        "'{\"mode\": null, \"at\": 1}', '{}', %s)",
         (OPEN,),
     )
     trade(conn, 20)
@@ -448,6 +448,7 @@ def test_save_instance_input_that_cannot_be_is_refused(conn: psycopg.Connection)
         ({"parameters": text.replace("1.25", '"x"')}, "out of range", "TT001"),
         ({"parameters": text.replace("10000", '"NaN"')}, "notional above zero", "TT001"),
         ({"parameters": text.replace("10000", "null")}, "notional", "TT001"),
+        ({"parameters": re.sub(r": [0-9.]+", ": null", text)}, "all null", "TT001"),
     ):
         with pytest.raises(psycopg.Error, match=message) as caught:
             conn.execute(save, good | change)

@@ -13,7 +13,7 @@ declare
     v_state signal.portfolio_state;
     v_decisions signal.decision[];
 begin
-    select s.state into v_state from signal.portfolio_states s
+    select (s.state).* into v_state from signal.portfolio_states s
     where s.session_id = p_portfolio.session_id and s.strategy_id = p_portfolio.strategy_id;
     v_state := signal.step_portfolio(
         v_state,

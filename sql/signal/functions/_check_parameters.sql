@@ -43,6 +43,10 @@ begin
         raise exception 'parameters of "%" are out of range: %', p_strategy.strategy,
             coalesce(nullif(replace(v_constraint, '_', ' '), ''), v_error) using errcode = 'TT001';
     end;
+    -- A record of nulls passes for no record at all, which a domain's checks must let through.
+    if jsonb_strip_nulls(v_read) = '{}' then
+        raise exception 'parameters of "%" are all null', p_strategy.strategy using errcode = 'TT001';
+    end if;
     return v_read;
 end
 $$;

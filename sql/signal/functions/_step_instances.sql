@@ -11,9 +11,12 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_failed record;
+    v_failed bigint;
+    v_problem text;
+    v_stepped integer;
+    v_decisions signal.decision[];
 begin
-    for v_failed in execute format($statement$
+    for v_failed, v_problem, v_stepped, v_decisions in execute format($statement$
         -- Materialised: the step function must run once per instance.
         with stepped as materialized (
             select d.instance_id, d.instruments, %s as state
@@ -49,12 +52,12 @@ begin
         $statement$, signal._step_call(p_strategy), signal._score_of(p_strategy, 't.state'))
     using p_batch.session_id, p_strategy.strategy_id, p_batch.batch_id, p_batch.batch_no, p_batch.as_of
     loop
-        if v_failed.instance_id is null then
-            stepped := v_failed.stepped;
-            decisions := v_failed.decisions;
+        if v_failed is null then
+            stepped := v_stepped;
+            decisions := v_decisions;
         else
             perform signal._record_error(
-                p_batch, p_strategy.strategy_id, v_failed.instance_id, 'TT001', v_failed.problem);
+                p_batch, p_strategy.strategy_id, v_failed, 'TT001', v_problem);
         end if;
     end loop;
 end
