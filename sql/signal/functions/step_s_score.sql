@@ -39,6 +39,7 @@ begin
     -- NaN sorts above infinity.
     if p_input.as_of is null or not isfinite(p_input.as_of) or p_input.as_of < v.as_of
         or cardinality(p_input.mids) is distinct from 2
+        or (p_input.mids[1] is null and p_input.mids[2] is null)
         or p_input.mids[1] <= 0 or p_input.mids[1] >= 'infinity'
         or p_input.mids[2] <= 0 or p_input.mids[2] >= 'infinity'
     then
