@@ -211,3 +211,67 @@ def test_read_parameters_wrong_value_is_named(
     with pytest.raises(psycopg.Error, match=message) as caught:
         conn.execute("select signal.read_parameters(null, %s)", (Jsonb(PARAMETERS | changes),))
     assert caught.value.sqlstate == "TT001"
+
+
+def test_step_pairs_position_held_too_long_is_closed_and_waits_like_after_a_stop(
+    conn: psycopg.Connection,
+) -> None:
+    scores = (2.1, 1.5, 1.5, 2.1, 0.4, 2.1)
+    states = run(conn, path(*scores), max_holding_s=2)
+    assert [s.event for s in states][1:] == [
+        "enter_short", None, "time_stop", None, None, "enter_short",
+    ]  # fmt: skip
+    assert (states[3].target, states[3].quantity_a, states[3].stopped) == (0, 0, 1)
+    # An exit or a stop due at the same time is called what it is.
+    assert run(conn, path(2.1, 1.5, 0.4), max_holding_s=2)[-1].event == "exit"
+    assert run(conn, path(2.1, 1.5, 6.5), max_holding_s=2)[-1].event == "stop"
+
+
+def test_step_pairs_cool_down_waits_after_every_close(conn: psycopg.Connection) -> None:
+    scores = (2.1, 0.4, 2.1, -2.1, 2.1, 2.1)
+    events = [s.event for s in run(conn, path(*scores), cool_down_s=3)][1:]
+    assert events == ["enter_short", "exit", None, None, "enter_short", None]
+    events = [s.event for s in run(conn, path(*scores))][1:]
+    assert events == ["enter_short", "exit", "enter_short", "exit", "enter_short", None]
+
+
+def test_step_pairs_without_new_parameters_keeps_what_was_before(conn: psycopg.Connection) -> None:
+    states = run(conn, path(2.1, 0.4, 2.1, 6.5))
+    assert {(s.entered_at, s.closed_at) for s in states} == {(None, None)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max_holding_s", 0), ("max_holding_s", -1), ("max_holding_s", "NaN"), ("cool_down_s", -1),
+     ("cool_down_s", "Infinity")],
+)  # fmt: skip
+def test_read_parameters_time_stop_or_cool_down_out_of_range_is_refused(
+    conn: psycopg.Connection, name: str, value: object
+) -> None:
+    with pytest.raises(psycopg.Error, match=name) as caught:
+        conn.execute(
+            "select signal.read_parameters(null, %s)",
+            (Jsonb(PARAMETERS | {"mean": 0, name: value}),),
+        )
+    assert caught.value.sqlstate == "TT001"
+
+
+def test_pair_digest_without_new_parameters_is_that_of_the_ten_old_ones(
+    conn: psycopg.Connection,
+) -> None:
+    row = conn.execute(
+        """with p as (
+               select jsonb_populate_record(null::signal.pairs, jsonb_build_object(
+                   'strategy_id', 1, 'instrument_a', 2, 'instrument_b', 3, 'parameters', jsonb_build_object(
+                       'hedge_ratio', 1.5, 'deviation', 0.25, 'entry', 2, 'exit', 0.5, 'stop', 6,
+                       'half_life_s', 60, 'warm_up_s', 20, 'max_gap_s', 300, 'notional', 10000))) as pair)
+           select signal._pair_digest(p.pair),
+               md5(int4send(1) || int4send(2) || int4send(3) || int4send(10)
+                   || (select string_agg(int4send(701) || coalesce(
+                           int4send(8) || float8send(u.x), int4send(-1)), '' order by u.n)
+                       from unnest(array[1.5, null, 0.25, 2, 0.5, 6, 60, 20, 300, 10000]::float8[])
+                           with ordinality u (x, n)))
+           from p"""
+    ).fetchone()
+    assert row is not None
+    assert row[0] == row[1]
