@@ -26,7 +26,7 @@ class Pair:
         row = conn.execute(
             """insert into signal.pairs (strategy_id, instrument_a, instrument_b, parameters,
                 calibrated_from, calibrated_to, code_version, valid_from)
-            values (1, %s, %s, row(1, 0, 1, 2, 0.5, 6, 60, 0, 300, 10000), '2013-10-07',
+            values (1, %s, %s, row(1, 0, 1, 2, 0.5, 6, 60, 0, 300, 10000, null, null), '2013-10-07',
                 '2013-10-08', 'test', '2013-10-08') returning pair_id""",
             self.legs,
         ).fetchone()

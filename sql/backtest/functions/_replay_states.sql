@@ -1,11 +1,7 @@
 -- Every state of every pinned pair of a session, stepped anew over its batches in the order of
--- their numbers, on quotes computed anew from the ticks. quote_batch_a, quote_batch_b: the batch
--- that brought each leg's last quote.
+-- their numbers, on quotes computed anew from the ticks; a pair that failed, up to then.
 create or replace function backtest._replay_states(p_session_id uuid)
-returns table (
-    pair_id bigint, batch_no bigint, as_of timestamptz, state signal.pairs_state,
-    quote_batch_a bigint, quote_batch_b bigint
-)
+returns table (pair_id bigint, batch_no bigint, as_of timestamptz, state signal.pairs_state)
 language sql
 stable
 rows 50000
@@ -22,13 +18,12 @@ as $$
         from signal.session_pairs sp
         join signal.pairs p on p.pair_id = sp.pair_id
         join mids m on m.instrument_id in (p.instrument_a, p.instrument_b)
-        where sp.session_id = p_session_id
+        left join signal.strategy_errors e on e.session_id = sp.session_id and e.instance_id = sp.pair_id
+        where sp.session_id = p_session_id and (m.batch_no >= e.batch_no) is not true
         group by p.pair_id, m.batch_no, m.as_of
     )
     select n.pair_id, n.batch_no, n.as_of,
-           signal.run_pairs(row(n.as_of, n.mid_a, n.mid_b)::signal.pairs_input, n.parameters) over w,
-           max(case when n.mid_a is not null then n.batch_no end) over w,
-           max(case when n.mid_b is not null then n.batch_no end) over w
+           signal.run_pairs(row(n.as_of, n.mid_a, n.mid_b)::signal.pairs_input, n.parameters) over w
     from inputs n
     window w as (partition by n.pair_id order by n.batch_no rows unbounded preceding)
 $$;

@@ -2,8 +2,10 @@
 -- difference from what was recorded live; no rows: live and recomputed are the same, to the last bit.
 --
 -- kind: batch_gap (numbers or times of batches), tick_digest (ticks changed, added or gone),
--- batch_quote, parameters (a pinned pair changed), unconsumed_batch, consumption (order or counts),
--- missing_signal, extra_signal, differing_signal, target, state (where a pair stands at the end).
+-- batch_quote, parameters (a pinned pair or instance changed), features (what an inputs function gave),
+-- strategy_error (a step that fails now and did not then), unconsumed_batch, consumption (order or
+-- counts), missing_signal, extra_signal, differing_signal, target, state (where a pair or instance
+-- stands at the end), portfolio_state. pair_id: the pair or instance.
 -- Errors: TT002 unknown session.
 create or replace function backtest.parity(p_session_id uuid)
 returns table (kind text, batch_no bigint, pair_id bigint, detail jsonb)
@@ -11,6 +13,10 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+-- As signal.on_batch writes states as jsonb.
+set extra_float_digits = 1
+set timezone = 'UTC'
+set intervalstyle = 'postgres'
 as $$
 begin
     if not exists (select from ops.sessions s where s.session_id = p_session_id) then
@@ -59,20 +65,66 @@ begin
     order by sp.pair_id;
 
     return query
+    select 'parameters', null::bigint, si.instance_id,
+           jsonb_build_object('pinned', si.digest, 'now', signal._instance_digest(n), 'parameters', n.parameters)
+    from signal.session_instances si join signal.instances n on n.instance_id = si.instance_id
+    where si.session_id = p_session_id and si.digest is distinct from signal._instance_digest(n)
+    order by si.instance_id;
+
+    -- What an inputs function raises is reported as strategy_error below.
+    begin
+        return query
+        select 'features', coalesce(f.batch_no, r.batch_no), null::bigint,
+               jsonb_build_object('recorded', to_jsonb(f), 'recomputed', to_jsonb(r))
+        from (select * from signal.batch_features x where x.session_id = p_session_id) f
+        full join (
+            select s.strategy_id, x.*
+            from signal.strategies s cross join lateral backtest._replay_features(p_session_id, s) x
+            where s.inputs is not null and s.strategy_id in (
+                select n.strategy_id
+                from signal.session_instances si join signal.instances n using (instance_id)
+                where si.session_id = p_session_id)) r using (strategy_id, instrument_id, batch_no)
+        where (f.as_of, f.features) is distinct from (r.as_of, r.features)
+        order by 2;
+    exception when others then
+        if signal._is_transient(sqlstate) then
+            raise;
+        end if;
+    end;
+
+    return query
     with states as materialized (
-        select * from backtest._replay_states(p_session_id)
+        select p.strategy_id, s.pair_id, s.batch_no, s.as_of, s.state, null::jsonb as as_json,
+               (s.state).event, (s.state).target, (s.state).spread, (s.state).z_score as score,
+               array[p.instrument_a, p.instrument_b] as instruments,
+               array[(s.state).quantity_a, (s.state).quantity_b] as quantities, null::text as problem
+        from backtest._replay_states(p_session_id) s join signal.pairs p using (pair_id)
+        union all
+        select n.strategy_id, n.pair_id, n.batch_no, n.as_of, null, n.state, n.event,
+               coalesce((
+                   select sign(u.quantity) from unnest(n.quantities) with ordinality u (quantity, leg)
+                   where u.quantity <> 0 order by u.leg limit 1), 0)::smallint,
+               null, n.score, n.instruments, n.quantities, n.problem
+        from backtest._replay_instances(p_session_id) n
     ),
-    due as materialized (
-        select t.pair_id, t.batch_no, t.as_of, t.state, t.quote_batch_a, t.quote_batch_b,
-               b.batch_id, p.strategy_id, p.instrument_a, p.instrument_b
-        from states t
-        join signal.pairs p on p.pair_id = t.pair_id
+    settled as materialized (
+        select t.batch_no, t.as_of, (t.decision).*, t.portfolio,
+               coalesce((t.decision).instance_id, -(t.decision).strategy_id) as key
+        from backtest._settle_replay(p_session_id, array(
+            select row(s.batch_no, s.as_of, row(s.strategy_id, s.pair_id, s.event, s.target, s.spread, s.score,
+                       s.instruments, s.quantities, true, null)::signal.decision)::backtest.decision_at
+            from states s where s.event is not null and s.problem is null)) t
+    ),
+    due as (
+        select t.*, b.batch_id
+        from settled t
         join market.batches b on b.session_id = p_session_id and b.batch_no = t.batch_no
-        where (t.state).event is not null
+        where t.event is not null
     ),
     -- Numbered, so that a signal recorded twice is one too many.
     live as materialized (
-        select g.*, row_number() over (partition by g.pair_id, g.batch_no order by g.signal_id) as copy
+        select g.*, coalesce(g.pair_id, -g.strategy_id) as key,
+               row_number() over (partition by g.pair_id, g.strategy_id, g.batch_no order by g.signal_id) as copy
         from signal.signals g where g.session_id = p_session_id
     ),
     consumption as (
@@ -80,12 +132,17 @@ begin
         from signal.consumed_batches c where c.session_id = p_session_id
     ),
     counts as (
-        select t.batch_no, count(*) as stepped, count(*) filter (where (t.state).event is not null) as signals
-        from states t group by t.batch_no
+        select c.batch_no, sum(c.stepped)::bigint as stepped, sum(c.signals)::bigint as signals
+        from (
+            select t.batch_no, count(*) as stepped, 0 as signals
+            from states t where t.problem is null group by t.batch_no
+            union all
+            select d.batch_no, 0, count(*) from due d group by d.batch_no) c
+        group by c.batch_no
     ),
     last_states as (
-        select distinct on (t.pair_id) t.pair_id, t.batch_no, t.state
-        from states t order by t.pair_id, t.batch_no desc
+        select distinct on (t.pair_id) t.pair_id, t.batch_no, t.state, t.as_json
+        from states t where t.problem is null order by t.pair_id, t.batch_no desc
     ),
     differences as (
         select 'unconsumed_batch' as kind, b.batch_no, null::bigint as pair_id, '{}'::jsonb as detail
@@ -102,50 +159,65 @@ begin
         where (c.consumption_no, c.pairs_stepped::bigint, c.signals::bigint)
             is distinct from (b.batch_no, coalesce(n.stepped, 0), coalesce(n.signals, 0))
         union all
+        select 'strategy_error', s.batch_no, s.pair_id,
+               jsonb_build_object('strategy_id', s.strategy_id, 'message', s.problem)
+        from states s where s.problem is not null
+        union all
         select case when g.signal_id is null then 'missing_signal'
-                    when d.pair_id is null then 'extra_signal'
+                    when d.key is null then 'extra_signal'
                     else 'differing_signal' end,
-               coalesce(d.batch_no, g.batch_no), coalesce(d.pair_id, g.pair_id),
-               jsonb_build_object('recorded', to_jsonb(g), 'recomputed', to_jsonb(d.state))
+               coalesce(d.batch_no, g.batch_no), coalesce(d.instance_id, g.pair_id),
+               jsonb_build_object('recorded', to_jsonb(g), 'recomputed', to_jsonb(d))
         from due d
-        full join live g on g.pair_id = d.pair_id and g.batch_no = d.batch_no and g.copy = 1
-        where (g.as_of, g.strategy_id, g.batch_id, g.event, g.target, g.spread, g.z_score)
-            is distinct from (d.as_of, d.strategy_id, d.batch_id, (d.state).event, (d.state).target,
-                              (d.state).spread, (d.state).z_score)
+        full join live g on g.key = d.key and g.batch_no = d.batch_no and g.copy = 1
+        where (g.as_of, g.strategy_id, g.batch_id, g.event, g.target, g.spread, g.z_score, g.traded, g.refusal)
+            is distinct from (d.as_of, d.strategy_id, d.batch_id, d.event, d.target, d.spread, d.z_score,
+                              d.traded, d.refusal)
         union all
         select 'state', coalesce(l.batch_no, s.batch_no), coalesce(l.pair_id, s.pair_id),
                jsonb_build_object('recorded', to_jsonb(s), 'recomputed', to_jsonb(l))
         from last_states l
         full join (
-            select ps.pair_id, ps.batch_no, ps.batch_id, ps.state
-            from signal.pair_states ps where ps.session_id = p_session_id) s on s.pair_id = l.pair_id
+            select ps.pair_id, ps.batch_no, ps.batch_id, ps.state, null::jsonb as as_json
+            from signal.pair_states ps where ps.session_id = p_session_id
+            union all
+            select n.instance_id, n.batch_no, n.batch_id, null, n.state
+            from signal.instance_states n where n.session_id = p_session_id) s on s.pair_id = l.pair_id
         left join market.batches b on b.session_id = p_session_id and b.batch_no = l.batch_no
-        where (l.batch_no, b.batch_id, l.state) is distinct from (s.batch_no, s.batch_id, s.state)
+        where (l.batch_no, b.batch_id, l.state, l.as_json) is distinct from (s.batch_no, s.batch_id, s.state, s.as_json)
         union all
-        select 'target', coalesce(e.batch_no, t.batch_no), coalesce(e.pair_id, t.pair_id),
+        select 'portfolio_state', coalesce(l.batch_no, s.batch_no), null,
+               jsonb_build_object('strategy_id', coalesce(l.strategy_id, s.strategy_id),
+                                  'recorded', to_jsonb(s), 'recomputed', to_jsonb(l.portfolio))
+        from (
+            select distinct on (t.strategy_id) t.strategy_id, t.batch_no, t.portfolio
+            from settled t where t.event is null order by t.strategy_id, t.batch_no desc) l
+        full join (
+            select ps.strategy_id, ps.batch_no, ps.state
+            from signal.portfolio_states ps where ps.session_id = p_session_id) s using (strategy_id)
+        where (l.batch_no, l.portfolio) is distinct from (s.batch_no, s.state)
+        union all
+        select 'target', coalesce(e.batch_no, t.batch_no), coalesce(e.instance_id, t.pair_id),
                jsonb_build_object('leg', coalesce(e.leg, t.leg), 'recorded', to_jsonb(t.wanted),
                                   'recomputed', to_jsonb(e.wanted))
         from (
-            select d.batch_no, d.pair_id, l.leg,
-                   (d.as_of, l.instrument_id, l.quantity::numeric, l.mid, q.ts, q.ns, q.source_id, q.seq)
+            select d.batch_no, d.key, d.instance_id, l.leg,
+                   (d.as_of, l.instrument_id, l.quantity::numeric, q.mid, q.ts, q.ns, q.source_id, q.seq)
                    ::backtest.leg_target as wanted
             from due d
-            cross join lateral (values
-                (1::smallint, d.instrument_a, (d.state).quantity_a, (d.state).mid_a, d.quote_batch_a),
-                (2::smallint, d.instrument_b, (d.state).quantity_b, (d.state).mid_b, d.quote_batch_b)
-            ) l (leg, instrument_id, quantity, mid, quote_batch)
+            cross join lateral unnest(d.instruments, d.quantities)
+                with ordinality l (instrument_id, quantity, leg)
             -- The recorded quote: that it is the right one is compared above.
-            join market.batches b on b.session_id = p_session_id and b.batch_no = l.quote_batch
-            join market.batch_quotes q
-                on q.batch_id = b.batch_id and q.as_of = b.as_of and q.instrument_id = l.instrument_id) e
+            left join lateral signal._last_quotes(
+                p_session_id, array[l.instrument_id], d.batch_no, d.as_of) q on true) e
         full join (
             -- Numbered for the same reason as the signals.
-            select g.batch_no, g.pair_id, t.leg, row_number() over (partition by g.signal_id, t.leg) as copy,
+            select g.batch_no, g.key, g.pair_id, t.leg, row_number() over (partition by g.signal_id, t.leg) as copy,
                    (t.as_of, t.instrument_id, t.target_quantity, t.mid, t.quote_ts, t.quote_ns,
                     t.quote_source_id, t.quote_seq)::backtest.leg_target as wanted
             from live g join signal.targets t on t.signal_id = g.signal_id and t.as_of = g.as_of
             where g.copy = 1) t
-            on t.batch_no = e.batch_no and t.pair_id = e.pair_id and t.leg = e.leg and t.copy = 1
+            on t.batch_no = e.batch_no and t.key = e.key and t.leg = e.leg and t.copy = 1
         where e.wanted is distinct from t.wanted
     )
     select d.kind, d.batch_no, d.pair_id, d.detail from differences d

@@ -1,4 +1,5 @@
 -- One row per execution, with everything that led to it and the time of every hop.
+-- An order of a portfolio's rebalance goes back to the signals netted in it (source_signal_ids).
 -- The time columns carried on orders, actions and executions prune the chunks of each hypertable.
 create or replace view oms.lineage as
 select
@@ -18,7 +19,8 @@ select
     o.as_of as decided_as_of, e.ts as executed_at,
     b.recorded_at as batch_recorded_at, g.recorded_at as signal_recorded_at,
     d.decided_at as risk_decided_at, o.recorded_at as order_recorded_at, a.sent_at,
-    e.message_at as received_at, e.recorded_at as execution_recorded_at
+    e.message_at as received_at, e.recorded_at as execution_recorded_at,
+    gs.source_signal_ids
 from oms.executions e
 join ref.venues v on v.venue_id = e.venue_id
 join ref.instruments i on i.instrument_id = e.instrument_id
@@ -35,12 +37,23 @@ left join lateral (
     join market.quotes q on q.instrument_id = t.instrument_id and q.ts = t.quote_ts and q.ns = t.quote_ns
         and q.source_id = t.quote_source_id and q.seq = t.quote_seq
     join ref.instruments qi on qi.instrument_id = t.instrument_id
-    where t.as_of = g.as_of and t.signal_id = g.signal_id and t.leg = 1) qa on true
+    where t.as_of = g.as_of and t.signal_id = g.signal_id
+        and t.leg = case when g.pair_id is null then o.signal_leg else 1 end) qa on true
 left join lateral (
     select qi.symbol, q.* from signal.targets t
     join market.quotes q on q.instrument_id = t.instrument_id and q.ts = t.quote_ts and q.ns = t.quote_ns
         and q.source_id = t.quote_source_id and q.seq = t.quote_seq
     join ref.instruments qi on qi.instrument_id = t.instrument_id
-    where t.as_of = g.as_of and t.signal_id = g.signal_id and t.leg = 2) qb on true;
+    where t.as_of = g.as_of and t.signal_id = g.signal_id
+        and t.leg = 2 and g.pair_id is not null) qb on true
+left join lateral (
+    select array_agg(x.signal_id order by x.signal_id) as source_signal_ids
+    from signal.signals x
+    where g.pair_id is null and x.pair_id is not null and x.refusal is null
+        and x.session_id = g.session_id and x.as_of = g.as_of and x.batch_no = g.batch_no
+        and x.strategy_id = g.strategy_id
+        and exists (
+            select from signal.targets t
+            where t.as_of = x.as_of and t.signal_id = x.signal_id and t.instrument_id = e.instrument_id)) gs on true;
 comment on view oms.lineage is
-    'From each execution back to the order, its risk checks, the signal, the batch, the two quotes that triggered it, and the FIX messages sent and received.';
+    'From each execution back to the order, its risk checks, the signal, the batch, the two quotes that triggered it (of a portfolio''s rebalance: its own quote, and in source_signal_ids the signals that were netted), and the FIX messages sent and received.';

@@ -1,6 +1,6 @@
 -- Parameters of the pairs strategy with changes applied: keys of p_changes replace those of p_base.
--- Errors: TT001, a key that is no parameter or a value outside its range. mean may be null: the
--- first spread is used.
+-- Errors: TT001, a key that is no parameter or a value outside its range. mean may be null (the
+-- first spread is used), and max_holding_s and cool_down_s (no time stop, no cool-down).
 create or replace function signal.read_parameters(
     p_base signal.pairs_parameters,
     p_changes jsonb
@@ -20,10 +20,10 @@ begin
     end if;
     select k into v_unknown from jsonb_object_keys(p_changes) k
     where k <> all (array['hedge_ratio', 'mean', 'deviation', 'entry', 'exit', 'stop', 'half_life_s',
-                          'warm_up_s', 'max_gap_s', 'notional'])
+                          'warm_up_s', 'max_gap_s', 'notional', 'max_holding_s', 'cool_down_s'])
     order by k limit 1;
     if v_unknown is not null then
-        raise exception 'unknown parameter "%": use hedge_ratio, mean, deviation, entry, exit, stop, half_life_s, warm_up_s, max_gap_s, notional',
+        raise exception 'unknown parameter "%": use hedge_ratio, mean, deviation, entry, exit, stop, half_life_s, warm_up_s, max_gap_s, notional, max_holding_s, cool_down_s',
             v_unknown using errcode = 'TT001';
     end if;
     begin
@@ -42,6 +42,8 @@ begin
         when (v.warm_up_s between 0 and 1e9) is not true then 'warm_up_s must not be negative'
         when (v.max_gap_s between 1e-3 and 1e9) is not true then 'max_gap_s must be above zero'
         when (v.notional between 1e-3 and 1e9) is not true then 'notional must be above zero, at most 1e9'
+        when not (coalesce(v.max_holding_s, 1) between 1e-3 and 1e9) then 'max_holding_s must be above zero, or null for none'
+        when not (coalesce(v.cool_down_s, 0) between 0 and 1e9) then 'cool_down_s must not be negative, or null for none'
     end;
     if v_wrong is not null then
         raise exception '%', v_wrong using errcode = 'TT001';

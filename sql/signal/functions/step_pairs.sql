@@ -11,6 +11,9 @@
 -- position z back at the exit threshold of the side it was entered on, or past it: target 0, event
 --          exit. z at the stop or past it: target 0, event stop, and no entry until z has come back
 --          to the exit threshold of that side (stopped keeps the side).
+-- time stop  a position held for max_holding_s or longer: target 0, event time_stop, then as after a
+--          stop. cool-down: no entry until cool_down_s after the last close. Null: neither. Time is session
+--          time, nights included, and while the mean warms up nothing is closed either.
 -- Every threshold includes its own value.
 --
 -- A null mid is a leg without news; the strategy starts when both are known. The mean starts at
@@ -99,12 +102,19 @@ begin
     if v.target <> 0 then
         -- Positive while the spread is where the position was entered.
         v_side := -v.target * v.z_score;
-        if v_side >= p_parameters.stop or v_side <= p_parameters.exit then
-            v.event := case when v_side >= p_parameters.stop then 'stop' else 'exit' end;
-            v.stopped := case when v.event = 'stop' then -v.target else 0 end;
+        v.event := case
+            when v_side >= p_parameters.stop then 'stop'
+            when v_side <= p_parameters.exit then 'exit'
+            when date_part('epoch', v.as_of - v.entered_at) >= p_parameters.max_holding_s then 'time_stop'
+        end;
+        if v.event is not null then
+            v.stopped := case when v.event = 'exit' then 0 else -v.target end;
             v.target := 0;
             v.quantity_a := 0;
             v.quantity_b := 0;
+            v.entered_at := null;
+            -- Kept only for who asks for it, so that states of others are what they were before.
+            v.closed_at := case when p_parameters.cool_down_s is not null then v.as_of end;
         end if;
     elsif v.stopped <> 0 then
         if v.stopped * v.z_score <= p_parameters.exit then
@@ -112,13 +122,16 @@ begin
         end if;
     elsif abs(v.z_score) >= p_parameters.stop then
         v.stopped := sign(v.z_score);
-    elsif abs(v.z_score) >= p_parameters.entry then
+    elsif abs(v.z_score) >= p_parameters.entry
+        and (date_part('epoch', v.as_of - v.closed_at) < p_parameters.cool_down_s) is not true
+    then
         v_side := -sign(v.z_score);
         v.quantity_a := v_side * trunc(p_parameters.notional / v.mid_a);
         v.quantity_b := -v_side * trunc(p_parameters.notional * p_parameters.hedge_ratio / v.mid_b);
         if v.quantity_a <> 0 and v.quantity_b <> 0 then
             v.target := v_side;
             v.event := case when v_side > 0 then 'enter_long' else 'enter_short' end;
+            v.entered_at := case when p_parameters.max_holding_s is not null then v.as_of end;
         else
             v.quantity_a := 0;
             v.quantity_b := 0;

@@ -12,7 +12,7 @@ immutable
 parallel safe
 as $$
     select s.as_of, s.as_of_a, s.as_of_b, s.mid_a, s.mid_b, s.mean, s.spread, s.z_score, s.warm_since,
-           s.target, s.quantity_a, s.quantity_b, s.stopped, s.event
+           s.target, s.quantity_a, s.quantity_b, s.stopped, s.event, s.entered_at, s.closed_at
     from (
         select u.n, signal.run_pairs(row(u.as_of, u.a, u.b)::signal.pairs_input, p_parameters)
             over (order by u.n rows unbounded preceding) as state

@@ -10,4 +10,4 @@ join ref.instruments b on b.instrument_id = p.instrument_b
 left join ops.feeds f on f.feed_id = p.feed_id
 where p.superseded_at = 'infinity';
 comment on view signal.current_pairs is
-    'Calibrated pairs that are not superseded; pick one time with valid_from <= t and t < valid_to.';
+    'Calibrated pairs that are not superseded, each with its parameters; pick one time with valid_from <= t and t < valid_to.';
