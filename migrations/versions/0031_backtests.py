@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0031"
-down_revision = "0027"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
@@ -179,6 +179,16 @@ insert into backtest.data_sources (relation, known_at, description) values
      'Dividends, at their ex-date at the latest'),
     ('ref.spin_offs', 'least(r.known_at, r.ex_date::timestamp at time zone ''America/New_York'')',
      'Spin-offs, at their ex-date at the latest');
+-- Its expressions are run with the owner's rights.
+revoke insert, update, delete on backtest.data_sources from tsdb_quant;
+
+-- A state of a run, as far as it is compared; a feature row where there is no instance.
+create type backtest.state_mark as (
+    kind text,
+    id bigint,
+    as_of timestamptz,
+    digest uuid
+);
 """
 
 

@@ -32,10 +32,9 @@ begin
             and g.next > g.as_of + (p_run->>'delisted_after')::interval
     ),
     decisions as (
-        select d.instance_id, d.moment, d.as_of, 1 as rank, (d.decision).event, (d.decision).target,
-               (d.decision).spread, (d.decision).z_score, d.instruments,
-               array[(d.decision).quantity_a, (d.decision).quantity_b] as quantities
-        from backtest._step_pairs(p_run, p_times, p_series, p_from, false) d
+        select d.instance_id, d.moment, d.as_of, 1 as rank, d.event, d.target, d.spread, d.z_score,
+               d.instruments, d.quantities
+        from backtest._states(p_run, p_times, p_series, p_from, p_to, false) d
         union all
         select f.instance_id, case when p_run->>'fill' = 'next' and p_opened is not null
                    then width_bucket(f.as_of - interval '1 microsecond', p_opened)

@@ -1,6 +1,6 @@
--- The feed of a run: the one named, else the only one whose pairs are valid in the window, else the only one
+-- The feed of a run: the one named, else the only one whose instances are valid in the window, else the only one
 -- there is. Errors: TT002.
-create or replace function backtest._read_feed(p_feed text, p_from timestamptz, p_to timestamptz)
+create or replace function backtest._read_feed(p_strategy text, p_feed text, p_from timestamptz, p_to timestamptz)
 returns text
 language plpgsql
 stable
@@ -9,7 +9,10 @@ as $$
 declare
     v_feeds constant text[] := array(select f.feed from ops.feeds f order by f.feed);
     v_traded constant text[] := array(
-        select distinct f.feed from signal.pairs p join ops.feeds f using (feed_id)
+        select distinct f.feed
+        from signal._tradables p
+        join ops.feeds f using (feed_id)
+        join signal.strategies s on s.strategy_id = p.strategy_id and s.strategy = p_strategy
         where p.enabled and p.superseded_at = 'infinity' and p.valid_from < p_to and p.valid_to > p_from);
 begin
     if p_feed = any (v_feeds) then
@@ -26,4 +29,4 @@ begin
         array_to_string(v_feeds, ', ') using errcode = 'TT002';
 end
 $$;
-comment on function backtest._read_feed(text, timestamptz, timestamptz) is 'The feed of a run.';
+comment on function backtest._read_feed(text, text, timestamptz, timestamptz) is 'The feed of a run.';

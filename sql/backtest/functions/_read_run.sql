@@ -1,8 +1,9 @@
 -- Reads and checks the parameters of a backtest: every key known, defaults filled in, instances named.
--- Returns source, session_id, feed, grid, fill, instances, capital, delisted_after, in_sample, costs, seed
+-- Returns strategy, source, session_id, feed, grid, fill, instances, capital, delisted_after, in_sample, costs, seed
 -- and changes (parameters of the strategy).
 -- Errors: TT001 a key or value that cannot be, TT002 a session, feed or pair that does not exist.
 create or replace function backtest._read_run(
+    p_strategy text,
     p_parameters jsonb,
     p_from timestamptz,
     p_to timestamptz
@@ -13,12 +14,16 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    c_own constant text[] := array['source', 'session_id', 'feed', 'grid', 'fill', 'pairs', 'capital', 'in_sample',
-                                   'delisted_after', 'costs', 'seed'];
+    c_own constant text[] := array['source', 'session_id', 'feed', 'grid', 'fill', 'pairs', 'instances', 'capital',
+                                   'in_sample', 'delisted_after', 'costs', 'seed'];
     c_sources constant text[] := array['session', 'quotes', 'bars', 'daily'];
-    v_strategy constant text[] := array(
-        select a.attname::text from pg_attribute a
-        where a.attrelid = 'signal.pairs_parameters'::regclass and a.attnum > 0 and not a.attisdropped
+    v_fields constant text[] := array(
+        select a.attname::text
+        from signal.strategies s
+        join pg_type t on t.oid = to_regtype(s.parameters_type)
+        join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+        join pg_attribute a on a.attrelid = b.typrelid and a.attnum > 0 and not a.attisdropped
+        where s.strategy = p_strategy
         order by a.attnum);
     v_key text;
     v_source text := p_parameters->>'source';
@@ -37,10 +42,10 @@ begin
         raise exception 'the parameters of a backtest must be a JSON object' using errcode = 'TT001';
     end if;
     select k into v_key from jsonb_object_keys(p_parameters) k
-    where k <> all (c_own || v_strategy) order by k limit 1;
+    where k <> all (c_own || v_fields) order by k limit 1;
     if v_key is not null then
-        raise exception 'unknown parameter "%"%: use %', v_key, backtest._closest(v_key, c_own || v_strategy),
-            array_to_string(c_own || v_strategy, ', ') using errcode = 'TT001';
+        raise exception 'unknown parameter "%"%: use %', v_key, backtest._closest(v_key, c_own || v_fields),
+            array_to_string(c_own || v_fields, ', ') using errcode = 'TT001';
     elsif v_source <> all (c_sources) then
         raise exception 'unknown source "%"%: use session, quotes, bars or daily', v_source,
             backtest._closest(v_source, c_sources) using errcode = 'TT001';
@@ -54,7 +59,7 @@ begin
         if p_from is null or p_to is null or p_from >= p_to or not isfinite(p_from) or not isfinite(p_to) then
             raise exception 'source % needs p_from before p_to', coalesce(v_source, 'quotes, bars or daily') using errcode = 'TT001';
         end if;
-        v_feed := backtest._read_feed(v_feed, p_from, p_to);
+        v_feed := backtest._read_feed(p_strategy, v_feed, p_from, p_to);
         v_source := coalesce(v_source, case when exists (
             select from market.sources s join ops.feeds f using (feed_id)
             where f.feed = v_feed and s.kind = 'quotes' and s.last_ts > p_from and s.first_ts <= p_to)
@@ -72,7 +77,7 @@ begin
         v_seed := coalesce((p_parameters->>'seed')::bigint, 0);
         v_in_sample := coalesce((p_parameters->>'in_sample')::boolean, false);
         select array_agg(distinct e.pair_id::bigint) into v_pairs
-        from jsonb_array_elements_text(p_parameters->'pairs') e (pair_id);
+        from jsonb_array_elements_text(coalesce(p_parameters->'instances', p_parameters->'pairs')) e (pair_id);
     exception when data_exception then
         raise exception 'a parameter of the backtest cannot be read: %', sqlerrm using errcode = 'TT001';
     end;
@@ -95,24 +100,35 @@ begin
             raise exception 'session % does not exist', v_session_id using errcode = 'TT002';
         end if;
         v_pairs := coalesce(v_pairs, array(
-            select sp.pair_id from signal.session_pairs sp where sp.session_id = v_session_id order by 1));
+            select b.pair_id
+            from signal._bound b
+            join signal._tradables t using (pair_id)
+            join signal.strategies s on s.strategy_id = t.strategy_id and s.strategy = p_strategy
+            where b.session_id = v_session_id order by 1));
     else
         v_pairs := coalesce(v_pairs, array(
-            select p.pair_id from signal.pairs p join ops.feeds f using (feed_id)
+            select p.pair_id
+            from signal._tradables p
+            join ops.feeds f using (feed_id)
+            join signal.strategies s on s.strategy_id = p.strategy_id and s.strategy = p_strategy
             where f.feed = v_feed and p.enabled and p.superseded_at = 'infinity'
                 and p.valid_from < p_to and p.valid_to > p_from
             order by p.pair_id));
     end if;
     if cardinality(v_pairs) = 0 then
-        raise exception 'no pair is valid in the window: calibrate one on earlier data, or name it with the parameter pairs'
-            using errcode = 'TT001';
+        raise exception 'no % is valid in the window: calibrate one on earlier data, or name it with the parameter instances',
+            case p_strategy when 'pairs' then 'pair' else 'instance of ' || p_strategy end using errcode = 'TT001';
     end if;
     select u.pair_id into v_wrong from unnest(v_pairs) u (pair_id)
-    where not exists (select from signal.pairs p where p.pair_id = u.pair_id) order by 1 limit 1;
+    where not exists (
+        select from signal._tradables t join signal.strategies s using (strategy_id)
+        where t.pair_id = u.pair_id and s.strategy = p_strategy)
+    order by 1 limit 1;
     if v_wrong is not null then
-        raise exception 'pair % does not exist: see signal.pairs', v_wrong using errcode = 'TT002';
+        raise exception 'pair % does not exist, or is none of %: see signal.pairs and signal.instances', v_wrong, p_strategy
+            using errcode = 'TT002';
     end if;
-    select p.pair_id into v_wrong from signal.pairs p
+    select p.pair_id into v_wrong from signal._tradables p
     where v_source <> 'session' and not v_in_sample and p.pair_id = any (v_pairs)
         and (p.valid_from >= p_to or p.valid_to <= p_from)
     order by 1 limit 1;
@@ -121,11 +137,11 @@ begin
             v_wrong, p_from, p_to using errcode = 'TT001';
     end if;
     return jsonb_build_object(
-        'source', v_source, 'session_id', v_session_id, 'feed', v_feed, 'grid', v_grid,
+        'strategy', p_strategy, 'source', v_source, 'session_id', v_session_id, 'feed', v_feed, 'grid', v_grid,
         'fill', coalesce(v_fill, case when v_source in ('bars', 'daily') then 'next' else 'same' end),
         'instances', v_pairs, 'capital', v_capital, 'delisted_after', v_delisted, 'in_sample', v_in_sample,
         'seed', v_seed, 'costs', coalesce(p_parameters->'costs', '{}'), 'changes', p_parameters - c_own);
 end
 $$;
-comment on function backtest._read_run(jsonb, timestamptz, timestamptz) is
+comment on function backtest._read_run(text, jsonb, timestamptz, timestamptz) is
     'Reads and checks the parameters of a backtest.';

@@ -5,40 +5,32 @@ create or replace function backtest._step_pairs(
     p_run jsonb, p_times timestamptz[], p_series backtest.price_series[], p_from timestamptz, p_all boolean
 )
 returns table (
-    instance_id bigint, moment integer, as_of timestamptz, decision signal.pairs_state,
-    instruments integer[], digest text
+    instance_id bigint, moment integer, as_of timestamptz, event text, target smallint,
+    spread double precision, z_score double precision, instruments integer[], quantities bigint[], digest text
 )
 language plpgsql
 stable
 rows 20000
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_anywhere constant boolean := p_run->>'source' = 'session' or coalesce((p_run->>'in_sample')::boolean, false);
 begin
     return query
     with pairs as materialized (
-        select p.pair_id, p.instrument_a, p.instrument_b, b.first, b.last,
+        select n.instance_id, n.instruments, n.first, n.last,
                signal.read_parameters(p.parameters, p_run->'changes') as parameters
-        from jsonb_array_elements_text(p_run->'instances') e (pair_id)
-        join signal.pairs p on p.pair_id = e.pair_id::bigint
-        cross join lateral (
-            -- width_bucket: how many times are not after a time.
-            select (1 + greatest(
-                       case when v_anywhere then 0
-                            else width_bucket(p.valid_from - interval '1 microsecond', p_times) end,
-                       case when p_from is null then 0 else width_bucket(p_from, p_times) end))::integer as first,
-                   case when v_anywhere then cardinality(p_times)
-                        else width_bucket(p.valid_to - interval '1 microsecond', p_times) end as last) b
+        from backtest._spans(p_run, p_times, p_from) n
+        join signal.pairs p on p.pair_id = n.instance_id
     ),
     prices as materialized (
         select s.instrument_id, s.mids from unnest(p_series) s
     )
-    select p.pair_id, (p.first - 1 + s.n)::integer, s.as_of, s.state, array[p.instrument_a, p.instrument_b],
+    select p.instance_id, (p.first - 1 + s.n)::integer, s.as_of, (s.state).event, (s.state).target,
+           (s.state).spread, (s.state).z_score, p.instruments,
+           array[(s.state).quantity_a, (s.state).quantity_b],
            case when p_all then md5(record_send(s.state)) end
     from pairs p
-    join prices a on a.instrument_id = p.instrument_a
-    join prices b on b.instrument_id = p.instrument_b
+    join prices a on a.instrument_id = p.instruments[1]
+    join prices b on b.instrument_id = p.instruments[2]
     cross join lateral (
         select u.n, u.as_of,
                signal.run_pairs(

@@ -1,19 +1,19 @@
 -- A backtest as a query: steps the strategy's own function over history, keeps the run with its
 -- signals, orders, executions and equity, and returns its summary.
 --
--- p_strategy     pairs.
+-- p_strategy     pairs, or any strategy with a step (signal.strategies).
 -- p_parameters   source: session (recorded batches of session_id: the signals equal the live ones),
 --                quotes (a grid of a feed's quotes in regular hours), bars (a grid of its minute bars) or
 --                daily (its daily bars, carried forward through corporate actions, known at the close);
 --                by default session with session_id, quotes where the feed has some, else daily;
 --                session_id; feed; grid (1 second, on bars 1 minute); fill: next (the open of the next
 --                bar, or the next quote; the default on bars) or same (the price decided on, the default
---                elsewhere); pairs (pair_ids, by default those pinned to the session or valid at any time
---                of the window, each stepped in its validity and closed at its end); capital (1,000,000);
+--                elsewhere); instances, or pairs (ids, by default those pinned to the session or valid at any
+--                time of the window, each stepped in its validity and closed at its end); capital (1,000,000);
 --                in_sample (true steps pairs outside of their validity as well); delisted_after (on
 --                daily bars 10 days: how long a leg may have no price before its position is closed);
 --                costs (an object that replaces values of the cost model); seed; and any parameter of
---                the strategy, which replaces that of every pair.
+--                the strategy, which replaces that of every instance.
 -- p_from, p_to   p_from < time <= p_to; optional with a session.
 -- p_costs        a row of backtest.cost_models: none, percentage, realistic.
 --
@@ -51,16 +51,13 @@ declare
     v_run jsonb;
     v_run_id bigint;
 begin
-    if p_strategy is distinct from 'pairs' then
-        raise exception 'unknown strategy "%"%: use pairs', p_strategy,
-            backtest._closest(p_strategy, array['pairs']) using errcode = 'TT002';
-    end if;
+    perform backtest._check_strategy(p_strategy);
     v_costs := backtest._read_costs(p_costs, coalesce(p_parameters->'costs', '{}'));
-    v_run := backtest._read_run(p_parameters, p_from, p_to);
+    v_run := backtest._read_run(p_strategy, p_parameters, p_from, p_to);
 
     insert into backtest.runs
         (strategy, parameters, from_ts, to_ts, costs, code_hash, data_watermark, run_by, seed, warnings)
-    values (p_strategy, v_run, p_from, p_to, p_costs, signal.code_hash(),
+    values (p_strategy, v_run, p_from, p_to, p_costs, signal.code_hash(p_strategy),
             backtest._data_watermark(v_run, p_from, p_to), session_user, (v_run->>'seed')::bigint,
             backtest._foresee(v_run, v_costs))
     returning runs.run_id into v_run_id;
