@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psycopg
 
@@ -80,3 +81,39 @@ def load_sp500(conn: psycopg.Connection, data_folder: Path) -> None:
                lateral (select r.date::timestamp at time zone 'America/New_York') t (ts)"""
     )
     conn.execute("analyze market._source_bars")
+
+
+def add_frames(
+    conn: psycopg.Connection, frames: Mapping[str, pd.DataFrame], *, feed: str = "daily"
+) -> None:
+    """Store open, close and volume by date, a frame per symbol; a missing open or close is null.
+
+    Prices are rounded to 1e-4, as they are stored; high and low are those of open and close.
+    """
+    conn.execute(
+        "insert into ops.feeds (feed, format) values (%s, 'daily') on conflict do nothing", (feed,)
+    )
+    for symbol, bars in frames.items():
+        conn.execute(
+            "insert into ref.instruments (symbol) values (%s) on conflict do nothing", (symbol,)
+        )
+        with conn.cursor() as cursor:
+            cursor.executemany(
+                """insert into market._source_bars (ts, recv_ts, seq, open, high, low, close,
+                       volume, instrument_id, source_id, feed_id, ns, flags, resolution, side)
+                   select t.ts, t.ts, %s, b.open, greatest(b.open, b.close),
+                       least(b.open, b.close), b.close, %s, i.instrument_id, 0, f.feed_id, 0, 0,
+                       '1d', 'trade'
+                   from ref.instruments i, ops.feeds f,
+                       (values (%s::bigint, %s::bigint)) b (open, close),
+                       lateral (select %s::timestamp at time zone 'America/New_York') t (ts)
+                   where i.symbol = %s and f.feed = %s""",
+                [
+                    (seq, int(row.volume), _stored(row.open), _stored(row.close), day, symbol, feed)
+                    for seq, (day, row) in enumerate(bars.iterrows())
+                ],
+            )
+
+
+def _stored(price: float) -> int | None:
+    return None if np.isnan(price) else round(price * 10_000)

@@ -42,7 +42,9 @@ _COMMANDS = {
     "load": _entry("load", "load", "Load tick files."),
     "sample": _entry("sample", "sample", "Generate sample tick files."),
     "calibrate": _entry("calibrate", "calibrate", "Calibrate the pairs strategy."),
-    "backtest": _entry("backtest", "backtest", "Backtest a strategy with one query."),
+    "backtest": _entry(
+        "backtest", "app", "Backtest a strategy with one query; sweep, compare, check."
+    ),
     "model": _entry("model", "app", "Models: train, look at, let answer, score, watch."),
     "parity": _entry("calibrate", "parity", "Compare a session's signals with recomputed ones."),
     "news": _entry("news", "app", "Scores and symbols of stored headlines."),

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from pair_market import NEXT_OPEN, load_wave, save_pair, trade_session
+from pair_market import NEXT_OPEN, OPEN, load_wave, save_pair, trade_session
 from tsdb_trader.api import backtest
 
 SECONDS = 400
@@ -21,7 +21,9 @@ END = NEXT_OPEN + timedelta(seconds=SECONDS)
 SIGNALS = "select pair_id, as_of, event, target, spread, z_score from {} order by as_of, pair_id"
 
 
-def frame(conn: psycopg.Connection, query: str, *arguments: Any) -> pd.DataFrame:
+def frame(
+    conn: psycopg.Connection, query: str, arguments: dict[str, Any] | None = None
+) -> pd.DataFrame:
     cursor = conn.execute(query, arguments)
     assert cursor.description is not None
     return pd.DataFrame(cursor.fetchall(), columns=[c.name for c in cursor.description])
@@ -78,13 +80,18 @@ def test_run_figures_equal_those_of_pandas(conn: psycopg.Connection, costs: str)
     paid = (fills.signed * fills.price + fills.fee).groupby(fills.ts).sum()
     cash = -paid.reindex(mids.index).fillna(0).cumsum()
     equity = (positions * mids).sum(axis=1) + cash
-    stored = frame(conn, "select as_of, equity from backtest.equity order by as_of")
-    np.testing.assert_allclose(stored.equity, equity, atol=1e-6)
+    stored = frame(conn, "select * from backtest.equity order by as_of")
+    np.testing.assert_allclose(stored.pnl.astype(float), equity, atol=1e-6)
+    np.testing.assert_allclose(stored.cash.astype(float), 50_000 + cash, atol=1e-6)
+    assert (stored.equity == 50_000 + stored.pnl).all()
+    assert (stored.equity == stored.cash + stored.market_value).all()
 
     minutes = equity.resample("1min", closed="right", label="right").last().diff().dropna()
     sharpe = minutes.mean() / minutes.std() * math.sqrt(252 * 390)
     account = 50_000 + equity
-    drawdown = (1 - account / np.maximum(account.cummax(), 50_000)).max()
+    peaks = np.maximum(account.cummax(), 50_000)
+    np.testing.assert_allclose(stored.high_water_mark.astype(float), peaks, atol=1e-6)
+    drawdown = (1 - account / peaks).max()
     assert summary.sharpe == pytest.approx(sharpe, rel=1e-6)
     assert summary.max_drawdown == pytest.approx(drawdown, rel=1e-6)
     assert summary.total_return == pytest.approx(equity.iloc[-1] / 50_000, rel=1e-6)
@@ -95,7 +102,8 @@ def test_run_figures_equal_those_of_pandas(conn: psycopg.Connection, costs: str)
     assert (summary.costs > 0) == (costs == "realistic")
 
 
-def test_run_over_bars_pays_half_the_assumed_spread(conn: psycopg.Connection) -> None:
+@pytest.mark.parametrize("fill", ["same", "next"])
+def test_run_over_bars_pays_half_the_assumed_spread(conn: psycopg.Connection, fill: str) -> None:
     load_wave(conn, NEXT_OPEN, SECONDS)
     save_pair(conn)
     conn.execute("update market.sources set kind = 'trades'")
@@ -108,23 +116,35 @@ def test_run_over_bars_pays_half_the_assumed_spread(conn: psycopg.Connection) ->
         (NEXT_OPEN, NEXT_OPEN),
     )
     conn.execute("select market.refresh_rollups()")
+    parameters: dict[str, Any] = {"half_life_s": 3600, "warm_up_s": 1200, "max_gap_s": 3600}
     summary = backtest.run(
         conn,
         "pairs",
-        {"source": "bars", "half_life_s": 3600, "warm_up_s": 1200, "max_gap_s": 3600},
+        {"source": "bars", **parameters, **({"fill": fill} if fill == "same" else {})},
         NEXT_OPEN,
         NEXT_OPEN + timedelta(minutes=SECONDS),
     )
     assert summary.trades > 4
+    # Decided at the end of a minute, filled there or at the open of the next one with trades.
     off = frame(
         conn,
-        """select x.side, x.price / b.close::numeric - 1 as share from backtest.executions x
-           join market.bars_1m b on b.instrument_id = x.instrument_id
-               and b.bucket = x.ts - interval '1 minute'""",
+        """select x.side, x.price / p.price::numeric - 1 as share, x.ts - o.as_of as later
+           from backtest.executions x join backtest.orders o using (run_id, order_id)
+           cross join lateral (
+               select case when %(fill)s = 'same' then b.close else b.open end as price
+               from market.bars_1m b
+               where b.instrument_id = x.instrument_id
+                   and case when %(fill)s = 'same' then b.bucket < o.as_of else b.bucket >= o.as_of end
+               order by abs(date_part('epoch', b.bucket - o.as_of)), b.bucket limit 1) p""",
+        {"fill": fill},
     )
-    assert len(off) > 0
+    assert len(off) == summary.trades
     expected = np.where(off.side == "buy", 0.0002, -0.0002)
     np.testing.assert_allclose(off.share.astype(float), expected, atol=1e-9)
+    assert (off.later >= timedelta(0)).all()
+    warned = conn.execute("select warnings from backtest.runs").fetchone()
+    assert warned is not None
+    assert ("same_price" in {w["kind"] for w in warned[0]}) == (fill == "same")
 
 
 def test_run_override_changes_every_pair(conn: psycopg.Connection) -> None:
@@ -146,10 +166,33 @@ def test_run_without_a_trade_has_no_sharpe(conn: psycopg.Connection) -> None:
 @pytest.mark.parametrize(
     ("strategy", "parameters", "costs", "state", "message"),
     [
-        ("pears", {}, "none", "TT002", "use pairs"),
-        ("pairs", {}, "free", "TT002", "use none, realistic"),
-        ("pairs", {"entyr": 2}, "none", "TT001", 'unknown parameter "entyr": use source'),
-        ("pairs", {"source": "ticks"}, "none", "TT001", "use session, quotes or bars"),
+        ("pears", {}, "none", "TT002", r'did you mean "pairs"\?\): use pairs'),
+        (None, {}, "none", "TT002", "unknown strategy"),
+        (
+            "pairs",
+            {},
+            "realistc",
+            "TT002",
+            r'mean "realistic"\?\): use none, percentage, realistic',
+        ),
+        ("pairs", {}, None, "TT002", "unknown cost model"),
+        ("pairs", {"entyr": 2}, "none", "TT001", r'"entyr" \(did you mean "entry"\?\): use source'),
+        ("pairs", {"wibble": 2}, "none", "TT001", 'unknown parameter "wibble": use source'),
+        ("pairs", {"source": "ticks"}, "none", "TT001", "use session, quotes, bars or daily"),
+        ("pairs", {"fill": "now"}, "none", "TT001", "use next or same"),
+        ("pairs", {"delisted_after": "-1 day"}, "none", "TT001", "delisted_after"),
+        ("pairs", {"costs": {"fee_bsp": 1}}, "none", "TT001", r'mean "fee_bps"\?'),
+        ("pairs", {"costs": {"fee_bps": -1}}, "none", "TT001", "below zero"),
+        ("pairs", {"costs": {"fee_bps": "NaN"}}, "none", "TT001", "finite"),
+        ("pairs", {"costs": {"fee_bps": None}}, "none", "TT001", "null"),
+        ("pairs", {"costs": {"fee_bps": "x"}}, "none", "TT001", "not a number"),
+        ("pairs", {"costs": {"impact_exponent": 2}}, "none", "TT001", "impact_exponent"),
+        ("pairs", {"costs": 3}, "none", "TT001", "JSON object"),
+        ("pairs", {"entry": "NaN"}, "none", "TT001", "exit < entry"),
+        ("pairs", {"mean": "NaN"}, "none", "TT001", "mean must be finite"),
+        ("pairs", {"capital": "NaN"}, "none", "TT001", "capital"),
+        ("pairs", {"source": "daily"}, "none", "TT001", "no prices"),
+        ("pairs", {"source": "daily", "grid": "1 hour"}, "none", "TT001", "1 day over daily"),
         ("pairs", {"source": "session"}, "none", "TT001", "session_id"),
         ("pairs", {"session_id": "x"}, "none", "TT001", "cannot be read"),
         ("pairs", {"feed": "nope"}, "none", "TT002", "one of: test"),
@@ -163,9 +206,9 @@ def test_run_without_a_trade_has_no_sharpe(conn: psycopg.Connection) -> None:
 )
 def test_run_wrong_input_names_what_is_allowed(
     conn: psycopg.Connection,
-    strategy: str,
+    strategy: str | None,
     parameters: dict[str, Any],
-    costs: str,
+    costs: str | None,
     state: str,
     message: str,
 ) -> None:
@@ -178,6 +221,25 @@ def test_run_wrong_input_names_what_is_allowed(
         )
     assert caught.value.sqlstate == state
     assert conn.execute("select count(*) from backtest.runs").fetchone() == (0,)
+
+
+def test_run_reversed_window_is_an_error(conn: psycopg.Connection) -> None:
+    load_wave(conn, NEXT_OPEN, 10)
+    save_pair(conn)
+    for start, end in ((END, NEXT_OPEN), (NEXT_OPEN, None)):
+        with pytest.raises(psycopg.Error, match="p_from before p_to") as caught:
+            conn.execute("select backtest.run('pairs', '{}', %s, %s)", (start, end))
+        assert caught.value.sqlstate == "TT001"
+
+
+def test_run_without_a_pair_that_is_valid_is_an_error(conn: psycopg.Connection) -> None:
+    load_wave(conn, NEXT_OPEN, 10)
+    save_pair(conn)
+    with pytest.raises(psycopg.Error, match="no pair is valid in the window") as caught:
+        conn.execute(
+            "select backtest.run('pairs', '{}', %s, %s)", (OPEN, OPEN + timedelta(hours=1))
+        )
+    assert caught.value.sqlstate == "TT001"
 
 
 def test_run_pair_calibrated_on_the_future_needs_in_sample(conn: psycopg.Connection) -> None:

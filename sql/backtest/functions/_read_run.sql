@@ -1,7 +1,9 @@
--- Reads and checks the parameters of a backtest: every key known, defaults filled in, pairs named.
--- Returns source, session_id, feed, grid, pairs, capital and changes (parameters of the strategy).
+-- Reads and checks the parameters of a backtest: every key known, defaults filled in, instances named.
+-- Returns strategy, source, session_id, feed, grid, fill, instances, capital, delisted_after, in_sample, costs, seed
+-- and changes (parameters of the strategy).
 -- Errors: TT001 a key or value that cannot be, TT002 a session, feed or pair that does not exist.
 create or replace function backtest._read_run(
+    p_strategy text,
     p_parameters jsonb,
     p_from timestamptz,
     p_to timestamptz
@@ -12,16 +14,27 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    c_own constant text[] := array['source', 'session_id', 'feed', 'grid', 'pairs', 'capital', 'in_sample'];
-    c_strategy constant text[] := array['hedge_ratio', 'mean', 'deviation', 'entry', 'exit', 'stop',
-                                        'half_life_s', 'warm_up_s', 'max_gap_s', 'notional'];
+    c_own constant text[] := array['source', 'session_id', 'feed', 'grid', 'fill', 'pairs', 'instances', 'capital',
+                                   'in_sample', 'delisted_after', 'costs', 'seed'];
+    c_sources constant text[] := array['session', 'quotes', 'bars', 'daily'];
+    v_fields constant text[] := array(
+        select a.attname::text
+        from signal.strategies s
+        join pg_type t on t.oid = to_regtype(s.parameters_type)
+        join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+        join pg_attribute a on a.attrelid = b.typrelid and a.attnum > 0 and not a.attisdropped
+        where s.strategy = p_strategy
+        order by a.attnum);
     v_key text;
-    v_source text := coalesce(p_parameters->>'source', case when p_parameters ? 'session_id' then 'session' else 'quotes' end);
+    v_source text := p_parameters->>'source';
     v_session_id uuid;
     v_feed text := p_parameters->>'feed';
-    v_feeds text[];
     v_grid interval;
-    v_capital double precision;
+    v_delisted interval;
+    v_capital numeric;
+    v_seed bigint;
+    v_in_sample boolean;
+    v_fill text := p_parameters->>'fill';
     v_pairs bigint[];
     v_wrong bigint;
 begin
@@ -29,20 +42,42 @@ begin
         raise exception 'the parameters of a backtest must be a JSON object' using errcode = 'TT001';
     end if;
     select k into v_key from jsonb_object_keys(p_parameters) k
-    where k <> all (c_own || c_strategy) order by k limit 1;
+    where k <> all (c_own || v_fields) order by k limit 1;
     if v_key is not null then
-        raise exception 'unknown parameter "%": use %', v_key, array_to_string(c_own || c_strategy, ', ')
-            using errcode = 'TT001';
-    elsif v_source not in ('session', 'quotes', 'bars') then
-        raise exception 'unknown source "%": use session, quotes or bars', v_source using errcode = 'TT001';
+        raise exception 'unknown parameter "%"%: use %', v_key, backtest._closest(v_key, c_own || v_fields),
+            array_to_string(c_own || v_fields, ', ') using errcode = 'TT001';
+    elsif v_source <> all (c_sources) then
+        raise exception 'unknown source "%"%: use session, quotes, bars or daily', v_source,
+            backtest._closest(v_source, c_sources) using errcode = 'TT001';
+    elsif v_fill not in ('next', 'same') then
+        raise exception 'unknown fill "%": use next or same', v_fill using errcode = 'TT001';
+    end if;
+    if v_source is null and p_parameters ? 'session_id' then
+        v_source := 'session';
+    end if;
+    if v_source is distinct from 'session' then
+        if p_from is null or p_to is null or p_from >= p_to or not isfinite(p_from) or not isfinite(p_to) then
+            raise exception 'source % needs p_from before p_to', coalesce(v_source, 'quotes, bars or daily') using errcode = 'TT001';
+        end if;
+        v_feed := backtest._read_feed(p_strategy, v_feed, p_from, p_to);
+        v_source := coalesce(v_source, case when exists (
+            select from market.sources s join ops.feeds f using (feed_id)
+            where f.feed = v_feed and s.kind = 'quotes' and s.last_ts > p_from and s.first_ts <= p_to)
+            then 'quotes' else 'daily' end);
+    elsif p_from >= p_to then
+        raise exception 'p_from must be before p_to' using errcode = 'TT001';
     end if;
     begin
         v_session_id := (p_parameters->>'session_id')::uuid;
-        v_grid := coalesce((p_parameters->>'grid')::interval,
-                           case v_source when 'bars' then interval '1 minute' else interval '1 second' end);
-        v_capital := coalesce((p_parameters->>'capital')::double precision, 1000000);
+        v_grid := coalesce((p_parameters->>'grid')::interval, case v_source
+            when 'bars' then interval '1 minute' when 'daily' then interval '1 day' else interval '1 second' end);
+        v_delisted := coalesce((p_parameters->>'delisted_after')::interval,
+                               case when v_source = 'daily' then interval '10 days' end);
+        v_capital := coalesce((p_parameters->>'capital')::numeric, 1000000);
+        v_seed := coalesce((p_parameters->>'seed')::bigint, 0);
+        v_in_sample := coalesce((p_parameters->>'in_sample')::boolean, false);
         select array_agg(distinct e.pair_id::bigint) into v_pairs
-        from jsonb_array_elements_text(p_parameters->'pairs') e (pair_id);
+        from jsonb_array_elements_text(coalesce(p_parameters->'instances', p_parameters->'pairs')) e (pair_id);
     exception when data_exception then
         raise exception 'a parameter of the backtest cannot be read: %', sqlerrm using errcode = 'TT001';
     end;
@@ -50,8 +85,12 @@ begin
         raise exception 'capital must be above zero' using errcode = 'TT001';
     elsif v_grid < interval '1 millisecond' or v_grid > interval '1 day'
         or (v_source = 'bars' and date_part('epoch', v_grid)::numeric % 60 <> 0)
+        or (v_source = 'daily' and v_grid <> interval '1 day')
     then
-        raise exception 'grid must be from 1 millisecond to 1 day, and whole minutes over bars' using errcode = 'TT001';
+        raise exception 'grid must be from 1 millisecond to 1 day, whole minutes over bars, and 1 day over daily bars'
+            using errcode = 'TT001';
+    elsif v_delisted <= interval '0' then
+        raise exception 'delisted_after must be above zero' using errcode = 'TT001';
     end if;
 
     if v_source = 'session' then
@@ -61,44 +100,48 @@ begin
             raise exception 'session % does not exist', v_session_id using errcode = 'TT002';
         end if;
         v_pairs := coalesce(v_pairs, array(
-            select sp.pair_id from signal.session_pairs sp where sp.session_id = v_session_id order by 1));
+            select b.pair_id
+            from signal._bound b
+            join signal._tradables t using (pair_id)
+            join signal.strategies s on s.strategy_id = t.strategy_id and s.strategy = p_strategy
+            where b.session_id = v_session_id order by 1));
     else
-        if p_from is null or p_to is null or p_from >= p_to then
-            raise exception 'source % needs p_from before p_to', v_source using errcode = 'TT001';
-        end if;
-        v_feeds := array(select f.feed from ops.feeds f order by f.feed);
-        if v_feed is null and cardinality(v_feeds) = 1 then
-            v_feed := v_feeds[1];
-        elsif v_feed is null or v_feed <> all (v_feeds) then
-            raise exception 'name the parameter feed, one of: %', array_to_string(v_feeds, ', ') using errcode = 'TT002';
-        end if;
         v_pairs := coalesce(v_pairs, array(
-            select p.pair_id from signal.pairs p join ops.feeds f using (feed_id)
+            select p.pair_id
+            from signal._tradables p
+            join ops.feeds f using (feed_id)
+            join signal.strategies s on s.strategy_id = p.strategy_id and s.strategy = p_strategy
             where f.feed = v_feed and p.enabled and p.superseded_at = 'infinity'
-                and p.valid_from <= p_from and p.valid_to > p_from
+                and p.valid_from < p_to and p.valid_to > p_from
             order by p.pair_id));
     end if;
     if cardinality(v_pairs) = 0 then
-        raise exception 'no pair to trade: calibrate one on an earlier day, or name it with the parameter pairs'
-            using errcode = 'TT001';
+        raise exception 'no % is valid in the window: calibrate one on earlier data, or name it with the parameter instances',
+            case p_strategy when 'pairs' then 'pair' else 'instance of ' || p_strategy end using errcode = 'TT001';
     end if;
     select u.pair_id into v_wrong from unnest(v_pairs) u (pair_id)
-    where not exists (select from signal.pairs p where p.pair_id = u.pair_id) order by 1 limit 1;
-    if v_wrong is not null then
-        raise exception 'pair % does not exist: see signal.pairs', v_wrong using errcode = 'TT002';
-    end if;
-    select p.pair_id into v_wrong from signal.pairs p
-    where v_source <> 'session' and p.pair_id = any (v_pairs) and p.calibrated_to > p_from
-        and coalesce(p_parameters->'in_sample', 'false') <> 'true'
+    where not exists (
+        select from signal._tradables t join signal.strategies s using (strategy_id)
+        where t.pair_id = u.pair_id and s.strategy = p_strategy)
     order by 1 limit 1;
     if v_wrong is not null then
-        raise exception 'pair % was calibrated on data after %: start later, or allow it with "in_sample": true', v_wrong, p_from
-            using errcode = 'TT001';
+        raise exception 'pair % does not exist, or is none of %: see signal.pairs and signal.instances', v_wrong, p_strategy
+            using errcode = 'TT002';
+    end if;
+    select p.pair_id into v_wrong from signal._tradables p
+    where v_source <> 'session' and not v_in_sample and p.pair_id = any (v_pairs)
+        and (p.valid_from >= p_to or p.valid_to <= p_from)
+    order by 1 limit 1;
+    if v_wrong is not null then
+        raise exception 'pair % is not valid at any time from % to %: take a window after its calibration, or allow it with "in_sample": true',
+            v_wrong, p_from, p_to using errcode = 'TT001';
     end if;
     return jsonb_build_object(
-        'source', v_source, 'session_id', v_session_id, 'feed', v_feed, 'grid', v_grid, 'pairs', v_pairs,
-        'capital', v_capital, 'changes', p_parameters - c_own);
+        'strategy', p_strategy, 'source', v_source, 'session_id', v_session_id, 'feed', v_feed, 'grid', v_grid,
+        'fill', coalesce(v_fill, case when v_source in ('bars', 'daily') then 'next' else 'same' end),
+        'instances', v_pairs, 'capital', v_capital, 'delisted_after', v_delisted, 'in_sample', v_in_sample,
+        'seed', v_seed, 'costs', coalesce(p_parameters->'costs', '{}'), 'changes', p_parameters - c_own);
 end
 $$;
-comment on function backtest._read_run(jsonb, timestamptz, timestamptz) is
+comment on function backtest._read_run(text, jsonb, timestamptz, timestamptz) is
     'Reads and checks the parameters of a backtest.';

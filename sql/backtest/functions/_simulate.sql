@@ -1,5 +1,10 @@
--- The simulation of a run whose row exists: signals, orders, executions and equity, in one
--- statement. Each leg's order is the change of its target, filled whole at the last quote known.
+-- The simulation of a run whose row exists: signals, orders, executions and equity, in one statement.
+-- Each leg's order is the change of its target, filled whole:
+--   fill same  at the last price known: a quote's sides, a bar's close;
+--   fill next  at the open of the next bar, over quotes at the next quote. Where none is left, at the
+--              last price known (reason last_price).
+-- price = reference + side * (half the spread + slippage + impact), as the cost model says, where reference
+-- is the mid, the open or the close. Errors: TT001 no prices.
 create or replace function backtest._simulate(
     p_run_id bigint,
     p_run jsonb,
@@ -10,122 +15,179 @@ create or replace function backtest._simulate(
 returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set work_mem = '256MB'
 as $$
+declare
+    v_times timestamptz[];
+    v_series backtest.price_series[];
+    v_opened timestamptz[];
+    v_first integer;
+    v_next constant boolean := p_run->>'fill' = 'next';
+    v_bars constant boolean := p_run->>'source' in ('bars', 'daily');
+    v_capital constant numeric := p_run->>'capital';
+    v_impact constant double precision := case when p_run->>'source' = 'daily' then p_costs.impact_coefficient else 0 end;
+    v_bps constant double precision := (p_costs.slippage_bps
+        + case when p_run->>'source' in ('bars', 'daily') then p_costs.bar_half_spread_bps else 0 end) / 10000;
 begin
-    with pairs as materialized (
-        select p.pair_id, p.instrument_a, p.instrument_b,
-               signal.read_parameters(p.parameters, p_run->'changes') as parameters
-        from jsonb_array_elements_text(p_run->'pairs') e (pair_id)
-        join signal.pairs p on p.pair_id = e.pair_id::bigint
-    ),
-    quotes as materialized (
-        select q.* from backtest._run_quotes(
-            p_run,
-            array(select p.instrument_a from pairs p union select p.instrument_b from pairs p),
-            p_from, p_to) q
-    ),
-    inputs as (
-        select p.pair_id, q.as_of,
-               max(q.mid) filter (where q.instrument_id = p.instrument_a) as mid_a,
-               max(q.mid) filter (where q.instrument_id = p.instrument_b) as mid_b
-        from pairs p join quotes q on q.instrument_id in (p.instrument_a, p.instrument_b)
-        group by p.pair_id, q.as_of
-    ),
-    states as (
-        select n.pair_id, n.as_of,
-               signal.run_pairs(row(n.as_of, n.mid_a, n.mid_b)::signal.pairs_input, p.parameters)
-                   over (partition by n.pair_id order by n.as_of rows unbounded preceding) as state,
-               p.instrument_a, p.instrument_b
-        from inputs n join pairs p on p.pair_id = n.pair_id
-    ),
-    signalled as materialized (
-        select s.pair_id, s.as_of, s.state, s.instrument_a, s.instrument_b,
-               lag((s.state).quantity_a, 1, 0::bigint) over w as before_a,
-               lag((s.state).quantity_b, 1, 0::bigint) over w as before_b
-        from states s
-        where (s.state).event is not null
-        window w as (partition by s.pair_id order by s.as_of)
+    select s.times, s.series into v_times, v_series
+    from backtest._read_series(
+        p_run, array(select distinct u.id from backtest._instances(p_run) i
+                     cross join lateral unnest(i.instruments) u (id) order by 1), p_from, p_to) s;
+    v_first := 1 + coalesce(width_bucket(p_from, v_times), 0);
+    if v_first > cardinality(v_times) then
+        raise exception 'no prices of the instruments from % to % in source %', p_from, p_to, p_run->>'source'
+            using errcode = 'TT001';
+    end if;
+    v_opened := backtest._opened(p_run, v_times);
+
+    with decisions as materialized (
+        select * from backtest._decide(p_run, v_times, v_opened, v_series, p_from, p_to)
     ),
     kept_signals as (
-        insert into backtest.signals (run_id, pair_id, as_of, event, target, spread, z_score)
-        select p_run_id, s.pair_id, s.as_of, (s.state).event, (s.state).target, (s.state).spread,
-               (s.state).z_score
-        from signalled s
+        insert into backtest.signals
+            (run_id, pair_id, as_of, event, target, spread, z_score, instruments, quantities)
+        select p_run_id, d.instance_id, d.as_of, d.event, d.target, d.spread, d.z_score, d.instruments, d.quantities
+        from decisions d
+        order by d.as_of, d.instance_id
     ),
-    -- Until when each quote is the last one known.
-    spans as materialized (
-        select q.*, lead(q.as_of, 1, 'infinity') over (partition by q.instrument_id order by q.as_of) as until
-        from quotes q
+    changes as materialized (
+        select d.instance_id, d.as_of, d.event, d.moment, l.leg::smallint as leg, l.instrument_id,
+               l.quantity - l.before as delta,
+               row_number() over (order by d.as_of, d.instance_id, d.event, l.leg) as order_id
+        from decisions d
+        cross join lateral unnest(d.instruments, d.quantities, d.before)
+            with ordinality l (instrument_id, quantity, before, leg)
+        where l.quantity <> l.before
     ),
-    changes as (
-        select s.as_of, s.pair_id, l.leg, l.instrument_id, (s.state).event, l.delta,
-               row_number() over (order by s.as_of, s.pair_id, l.leg) as order_id
-        from signalled s
-        cross join lateral (values
-            (1, s.instrument_a, ((s.state).quantity_a - s.before_a)::numeric),
-            (2, s.instrument_b, ((s.state).quantity_b - s.before_b)::numeric)
-        ) l (leg, instrument_id, delta)
-        where l.delta <> 0
-    ),
+    -- No sort after the join: a row of the series is as long as its arrays.
     fills as materialized (
-        select c.*, (q.bid_price + q.ask_price) / 2 as mid,
-               round((q.bid_price + q.ask_price) / 2 + sign(c.delta) * (
-                   p_costs.spread_share * (q.ask_price - q.bid_price) / 2
-                   + case when p_run->>'source' = 'bars'
-                       then p_costs.bar_half_spread_bps / 10000 * q.bid_price else 0 end), 8) as price,
-               abs(c.delta) * p_costs.fee_per_share as fee
+        select c.*, x.at, x.ts, round(x.reference::numeric, 8) as reference, x.flag,
+               round((x.reference + sign(c.delta) * (x.half_spread + x.reference * (v_bps + coalesce(m.impact, 0))))::numeric, 8) as price,
+               m.impact is null as unmeasured,
+               round((abs(c.delta) * x.reference * coalesce(m.impact, 0))::numeric, 8) as impact,
+               round((abs(c.delta) * x.factor)::numeric, 6) as shares
         from changes c
-        join spans q on q.instrument_id = c.instrument_id and q.as_of <= c.as_of and c.as_of < q.until
+        join unnest(v_series) s on s.instrument_id = c.instrument_id
+        cross join lateral (
+            select case when s.mids[c.moment] <> 'NaN' then c.moment
+                        else (select max(g) from generate_series(1, c.moment) g where s.mids[g] <> 'NaN') end as last,
+                   case when not v_next then null
+                        when v_bars then
+                            case when s.opens[c.moment + 1] <> 'NaN' then c.moment + 1
+                                 else (select min(g) from generate_series(c.moment + 1, cardinality(v_times)) g
+                                       where s.opens[g] <> 'NaN') end
+                        when s.mids[c.moment + 1] <> 'NaN' then c.moment + 1
+                        else (select min(g) from generate_series(c.moment + 1, cardinality(v_times)) g
+                              where s.mids[g] <> 'NaN') end as next) k
+        cross join lateral (
+            select coalesce(k.next, case when v_next then least(c.moment + 1, cardinality(v_times)) else c.moment end) as at,
+                   case when k.next is not null then coalesce(v_opened[k.next], v_times[k.next])
+                        when v_next then v_times[least(c.moment + 1, cardinality(v_times))]
+                        else c.as_of end as ts,
+                   case when k.next is not null and v_bars then s.opens[k.next]
+                        else s.mids[coalesce(k.next, k.last)] end as reference,
+                   case when v_bars then 0
+                        else p_costs.spread_share * (s.asks[coalesce(k.next, k.last)] - s.bids[coalesce(k.next, k.last)]) / 2
+                        end as half_spread,
+                   s.factors[coalesce(k.next, k.last)] as factor,
+                   case when v_next and k.next is null then 'last_price' end as flag,
+                   -- What the bars before the fill say.
+                   coalesce(k.next - 1, c.moment) as known) x
+        cross join lateral (
+            select case when v_impact = 0 then 0
+                        else backtest.impact(
+                            c.delta, v.volume, w.volatility, v_impact, p_costs.impact_exponent::float8) end as impact
+            from (
+                select case when count(r.change) >= 2 then stddev_samp(r.change) end as volatility
+                from (
+                    select ln(u.mark / nullif(lag(u.mark) over (order by u.n), 0)) as change
+                    from unnest(s.marks[x.known - p_costs.impact_days:x.known]) with ordinality u (mark, n)
+                    where u.mark <> 'NaN' and v_impact > 0) r) w
+            cross join (
+                select avg(u.volume) as volume
+                from unnest(s.volumes[x.known - p_costs.impact_days + 1:x.known]) u (volume)
+                where u.volume <> 'NaN' and v_impact > 0) v) m
+    ),
+    priced as materialized (
+        select f.*, case when f.delta > 0 then 'buy' else 'sell' end as side, abs(f.delta)::numeric as quantity,
+               greatest(p_costs.fee_minimum, round(p_costs.fee_per_share * f.shares
+                   + p_costs.fee_bps / 10000 * abs(f.delta) * f.price, 8)) as fee,
+               i.strategy_id
+        from fills f
+        left join (select distinct n.instance_id, n.strategy_id from backtest._instances(p_run) n) i
+            on i.instance_id = f.instance_id
     ),
     kept_orders as (
         insert into backtest.orders
-            (run_id, order_id, pair_id, instrument_id, event, side, quantity, order_type, status, as_of)
-        select p_run_id, f.order_id, f.pair_id, f.instrument_id, f.event,
-               case when f.delta > 0 then 'buy' else 'sell' end, abs(f.delta), 'market', 'filled', f.as_of
-        from fills f
+            (run_id, order_id, pair_id, instrument_id, event, side, quantity, order_type, status, as_of, strategy_id,
+             signal_as_of, signal_leg, cumulative_quantity, traded_value, reasons)
+        select p_run_id, f.order_id, f.instance_id, f.instrument_id, f.event, f.side, f.quantity, 'market', 'filled',
+               f.as_of, f.strategy_id, f.as_of, f.leg, f.quantity, f.quantity * f.price,
+               case when f.flag is null then '{}' else array[f.flag] end
+        from priced f
     ),
     kept_executions as (
         insert into backtest.executions
-            (run_id, execution_id, order_id, instrument_id, side, quantity, price, fee, slippage, ts)
-        select p_run_id, f.order_id, f.order_id, f.instrument_id,
-               case when f.delta > 0 then 'buy' else 'sell' end, abs(f.delta), f.price, f.fee,
-               f.delta * (f.price - f.mid), f.as_of
-        from fills f
+            (run_id, execution_id, order_id, instrument_id, side, quantity, price, fee, slippage, impact, ts,
+             strategy_id, trade_date)
+        select p_run_id, f.order_id, f.order_id, f.instrument_id, f.side, f.quantity, f.price, f.fee,
+               f.delta * (f.price - f.reference), f.impact, f.ts, f.strategy_id,
+               (f.ts at time zone 'America/New_York')::date
+        from priced f
     ),
-    -- What each instrument's position, cash and mark become at each time something changes; the
-    -- equity at a time is the sum of these changes up to it.
-    cash as (
-        select f.as_of, f.instrument_id, sum(f.delta) as quantity, sum(f.delta * f.price + f.fee) as paid
-        from fills f group by f.as_of, f.instrument_id
-    ),
-    marks as (
-        select coalesce(q.as_of, c.as_of) as as_of, coalesce(q.instrument_id, c.instrument_id) as instrument_id,
-               (q.bid_price + q.ask_price) / 2 as mid,
-               coalesce(c.quantity, 0) as quantity, coalesce(c.paid, 0) as paid
-        from quotes q full join cash c on c.instrument_id = q.instrument_id and c.as_of = q.as_of
-    ),
-    held as (
-        select m.as_of, m.instrument_id,
-               sum(m.quantity) over w as position, sum(m.paid) over w as paid,
-               max(case when m.mid is not null then m.as_of end) over w as marked_at
-        from marks m
-        window w as (partition by m.instrument_id order by m.as_of rows unbounded preceding)
-    ),
-    worth as (
-        select h.as_of, h.instrument_id,
-               h.position * (q.bid_price + q.ask_price) / 2 - h.paid as value
-        from held h join quotes q on q.instrument_id = h.instrument_id and q.as_of = h.marked_at
-    ),
-    steps as (
-        select w.as_of, sum(w.value - w.before) as change
+    warned as (
+        update backtest.runs r
+        set warnings = r.warnings || w.found
         from (
-            select x.as_of, x.value,
-                   lag(x.value, 1, 0::numeric) over (partition by x.instrument_id order by x.as_of) as before
-            from worth x) w
-        group by w.as_of
+            select coalesce(jsonb_agg(g.warning), '[]') as found
+            from (
+                select jsonb_build_object('kind', f.flag, 'orders', count(*)) as warning
+                from priced f where f.flag is not null group by f.flag
+                union all
+                select jsonb_build_object('kind', 'impact_unknown', 'orders', count(*))
+                from priced f where f.unmeasured having count(*) > 0
+                union all
+                select jsonb_build_object('kind', d.event, 'signals', count(*))
+                from decisions d where d.event = 'delisted' group by d.event) g) w
+        where r.run_id = p_run_id
+    ),
+    booked as materialized (
+        select f.instrument_id, f.at, sum(sum(f.delta)) over w as position,
+               lead(f.at, 1, cardinality(v_times) + 1) over w as until
+        from priced f
+        group by f.instrument_id, f.at
+        window w as (partition by f.instrument_id order by f.at)
+    ),
+    -- In units of 1e-7: sums of integers are the same in any order.
+    marked as (
+        select b.at - 1 + u.n as moment, sum((b.position * u.mark * 1e7)::bigint) as value
+        from booked b
+        join unnest(v_series) s on s.instrument_id = b.instrument_id
+        cross join lateral unnest(s.marks[b.at:b.until - 1]) with ordinality u (mark, n)
+        where b.position <> 0
+        group by 1
+    ),
+    paid as (
+        select f.at as moment, sum(f.delta * f.price + f.fee) as paid from priced f group by f.at
+    ),
+    accounts as (
+        select t.n, t.as_of, coalesce(m.value, 0) / 1e7 as market_value,
+               v_capital - coalesce(sum(c.paid) over (order by t.n rows unbounded preceding), 0) as cash
+        from unnest(v_times) with ordinality t (as_of, n)
+        left join marked m on m.moment = t.n
+        left join paid c on c.moment = t.n
+        where t.n >= v_first
+    ),
+    peaks as (
+        select a.*, greatest(v_capital, max(a.cash + a.market_value) over (order by a.n rows unbounded preceding)) as peak
+        from accounts a
     )
-    insert into backtest.equity (run_id, as_of, equity)
-    select p_run_id, s.as_of, sum(s.change) over (order by s.as_of rows unbounded preceding) from steps s;
+    insert into backtest.equity
+        (run_id, as_of, trading_date, cash, market_value, equity, pnl, high_water_mark, drawdown)
+    select p_run_id, k.as_of, (k.as_of at time zone 'America/New_York')::date, k.cash, k.market_value,
+           k.cash + k.market_value, k.cash + k.market_value - v_capital, k.peak, k.peak - k.cash - k.market_value
+    from peaks k
+    order by k.n;
 end
 $$;
 comment on function backtest._simulate(bigint, jsonb, backtest.cost_models, timestamptz, timestamptz) is

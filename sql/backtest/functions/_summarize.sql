@@ -5,7 +5,7 @@ language sql
 set search_path = pg_catalog, pg_temp
 as $$
     with run as (
-        select r.run_id, (r.parameters->>'capital')::float8 as capital,
+        select r.run_id, (r.parameters->>'capital')::numeric as capital, r.parameters->>'source' = 'daily' as is_daily,
                -- Steps of at least a minute: faster ones mostly measure the quotes' bounce.
                greatest(date_part('epoch', (r.parameters->>'grid')::interval), 60) as step_s
         from backtest.runs r where r.run_id = p_run_id
@@ -15,34 +15,37 @@ as $$
                coalesce(sum(x.fee + x.slippage), 0)::float8 as costs
         from backtest.executions x where x.run_id = p_run_id
     ),
-    peaks as (
-        select e.as_of, e.equity,
-               greatest(max(e.equity) over (order by e.as_of rows unbounded preceding), 0) as peak
-        from backtest.equity e where e.run_id = p_run_id
-    ),
     -- Times are the ends of their intervals, so a minute is open at its start.
     sampled as (
         select distinct on (g.bucket) g.bucket, e.equity
         from run, backtest.equity e
         cross join lateral (
-            select ceil(date_part('epoch', e.as_of) / run.step_s) as bucket) g
+            select case when run.is_daily then date_part('epoch', e.as_of)
+                        else ceil(date_part('epoch', e.as_of) / run.step_s) end as bucket) g
         where e.run_id = run.run_id
         order by g.bucket, e.as_of desc
     ),
     changes as (
-        select s.equity - lag(s.equity) over (order by s.bucket) as change from sampled s
+        select s.bucket, (s.equity - lag(s.equity) over (order by s.bucket))::float8 as change from sampled s
     ),
     moments as (
-        select avg(c.change) as mean, stddev_samp(c.change) as deviation from changes c
+        select avg(c.change order by c.bucket) as mean, stddev_samp(c.change order by c.bucket) as deviation from changes c
+    ),
+    worst as (
+        select max(e.drawdown / e.high_water_mark)::float8 as drawdown,
+               (array_agg(e.equity order by e.as_of desc))[1] as final
+        from backtest.equity e where e.run_id = p_run_id
     )
     update backtest.runs r
     set trades = t.trades,
-        total_return = coalesce((select p.equity from peaks p order by p.as_of desc limit 1), 0) / n.capital,
-        sharpe = m.mean / nullif(m.deviation, 0) * sqrt(252 * 390 * 60 / n.step_s),
-        max_drawdown = coalesce((select max((p.peak - p.equity) / (n.capital + p.peak)) from peaks p), 0),
-        turnover = t.value / n.capital,
+        final_equity = coalesce(w.final, n.capital),
+        total_return = coalesce((w.final - n.capital) / n.capital, 0),
+        sharpe = m.mean / nullif(m.deviation, 0)
+            * case when n.is_daily then sqrt(252) else sqrt(252 * 390 * 60 / n.step_s) end,
+        max_drawdown = coalesce(w.drawdown, 0),
+        turnover = t.value / n.capital::float8,
         cost_amount = t.costs
-    from run n, traded t, moments m
+    from run n, traded t, moments m, worst w
     where r.run_id = n.run_id
 $$;
 comment on function backtest._summarize(bigint) is 'Fills in the summary of a run.';

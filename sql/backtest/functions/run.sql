@@ -1,26 +1,34 @@
 -- A backtest as a query: steps the strategy's own function over history, keeps the run with its
 -- signals, orders, executions and equity, and returns its summary.
 --
--- p_strategy     pairs.
+-- p_strategy     pairs, or any strategy with a step (signal.strategies).
 -- p_parameters   source: session (recorded batches of session_id: the signals equal the live ones),
---                quotes (a grid of a feed's quotes in regular hours) or bars (a grid of its minute
---                bars); session_id; feed; grid (1 second, on bars 1 minute); pairs (pair_ids, by
---                default those pinned to the session or valid at p_from); capital (1,000,000);
---                in_sample (true allows pairs calibrated after p_from); and any parameter of the
---                strategy, which replaces that of every pair.
+--                quotes (a grid of a feed's quotes in regular hours), bars (a grid of its minute bars) or
+--                daily (its daily bars, carried forward through corporate actions, known at the close);
+--                by default session with session_id, quotes where the feed has some, else daily;
+--                session_id; feed; grid (1 second, on bars 1 minute); fill: next (the open of the next
+--                bar, or the next quote; the default on bars) or same (the price decided on, the default
+--                elsewhere); instances, or pairs (ids, by default those pinned to the session or valid at any
+--                time of the window, each stepped in its validity and closed at its end); capital (1,000,000);
+--                in_sample (true steps pairs outside of their validity as well); delisted_after (on
+--                daily bars 10 days: how long a leg may have no price before its position is closed);
+--                costs (an object that replaces values of the cost model); seed; and any parameter of
+--                the strategy, which replaces that of every instance.
 -- p_from, p_to   p_from < time <= p_to; optional with a session.
--- p_costs        a row of backtest.cost_models: none, realistic.
+-- p_costs        a row of backtest.cost_models: none, percentage, realistic.
 --
 -- trades         number of executions.
--- total_return   final equity / capital.
--- sharpe         mean / sample deviation of the equity's changes between minutes (the last equity of
---                each; between grid times where the grid is wider), times the square root of such
---                steps in a year of 252 days of 390 minutes. Null without variation.
--- max_drawdown   largest loss from a peak, as a share of capital plus the peak's equity.
+-- total_return   final equity / capital - 1.
+-- sharpe         mean / sample deviation of the equity's changes, annualised: on daily bars from day to day,
+--                times the square root of 252, else between minutes (the last equity of each; between grid
+--                times where the grid is wider), times the square root of such steps in a year of 252
+--                days of 390 minutes. Null without variation.
+-- max_drawdown   largest loss from the highest equity so far, as a share of it.
 -- turnover       traded value / capital.
--- costs          fees, and what fills paid beyond the mid, in account currency.
--- Errors: TT001 a parameter that cannot be, TT002 a strategy, cost model, session, feed or pair that
--- does not exist; the message names what is allowed.
+-- costs          fees, and what fills paid beyond the mid, open or close, in account currency.
+-- What a run could not do is in backtest.runs.warnings.
+-- Errors: TT001 a parameter that cannot be, or no prices; TT002 a strategy, cost model, session, feed or
+-- pair that does not exist; the message names what is allowed.
 create or replace function backtest.run(
     p_strategy text,
     p_parameters jsonb default '{}',
@@ -43,20 +51,15 @@ declare
     v_run jsonb;
     v_run_id bigint;
 begin
-    if p_strategy is distinct from 'pairs' then
-        raise exception 'unknown strategy "%": use pairs', p_strategy using errcode = 'TT002';
-    end if;
-    select * into v_costs from backtest.cost_models m where m.cost_model = p_costs;
-    if not found then
-        raise exception 'unknown cost model "%": use %', p_costs,
-            (select string_agg(m.cost_model, ', ' order by m.cost_model) from backtest.cost_models m)
-            using errcode = 'TT002';
-    end if;
-    v_run := backtest._read_run(p_parameters, p_from, p_to);
+    perform backtest._check_strategy(p_strategy);
+    v_costs := backtest._read_costs(p_costs, coalesce(p_parameters->'costs', '{}'));
+    v_run := backtest._read_run(p_strategy, p_parameters, p_from, p_to);
 
-    insert into backtest.runs (strategy, parameters, from_ts, to_ts, costs, code_hash, data_watermark, run_by)
-    values (p_strategy, v_run, p_from, p_to, p_costs, signal.code_hash(),
-            backtest._data_watermark(v_run, p_from, p_to), session_user)
+    insert into backtest.runs
+        (strategy, parameters, from_ts, to_ts, costs, code_hash, data_watermark, run_by, seed, warnings)
+    values (p_strategy, v_run, p_from, p_to, p_costs, signal.code_hash(p_strategy),
+            backtest._data_watermark(v_run, p_from, p_to), session_user, (v_run->>'seed')::bigint,
+            backtest._foresee(v_run, v_costs))
     returning runs.run_id into v_run_id;
     perform backtest._simulate(v_run_id, v_run, v_costs, p_from, p_to);
     perform backtest._summarize(v_run_id);

@@ -1,37 +1,63 @@
-"""`tsdb-trader backtest`."""
+"""`tsdb-trader backtest`: run a strategy, sweep its parameters, compare runs, look for leaks."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tsdb_trader.commands.session import parse_time
-from tsdb_trader.errors import InputError
+from tsdb_trader.errors import InputError, InvariantError
 
 
-def backtest(
-    strategy: Annotated[str, typer.Argument(help="The strategy: pairs.")],
+class _RunByDefault(TyperGroup):
+    """`backtest pairs` means `backtest run pairs`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put in the command's name where a strategy stands in its place."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_RunByDefault, no_args_is_help=True, help="Backtest a strategy.")
+
+Strategy = Annotated[str, typer.Argument(help="The strategy: pairs, or one of your own.")]
+Start = Annotated[str | None, typer.Option("--from", help="Start, excluded.")]
+End = Annotated[str | None, typer.Option("--to", help="End, included.")]
+Costs = Annotated[str, typer.Option(help="Cost model: none, percentage, realistic.")]
+Feed = Annotated[str | None, typer.Option(help="The feed, if there are several.")]
+Source = Annotated[str | None, typer.Option(help="quotes, bars or daily (default: what is there).")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="A parameter: entry=2.5, grid='5 minutes'.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("run")
+def run(
+    strategy: Strategy,
     session: Annotated[str | None, typer.Option(help="Step on this session's batches.")] = None,
-    source: Annotated[str | None, typer.Option(help="Else quotes (default) or bars.")] = None,
-    feed: Annotated[str | None, typer.Option(help="The feed, if there are several.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Start, excluded.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="End, included.")] = None,
-    costs: Annotated[str, typer.Option(help="Cost model: none or realistic.")] = "realistic",
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", help="A parameter: entry=2.5, grid='5 minutes'.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    source: Source = None,
+    feed: Feed = None,
+    start: Start = None,
+    end: End = None,
+    costs: Costs = "realistic",
+    changes: Changes = None,
+    as_json: AsJson = False,
 ) -> None:
     """Backtest a strategy with one query, backtest.run(...), and print its summary."""
     from tsdb_trader import db
     from tsdb_trader.api import backtest as api
 
-    given = {"session_id": session, "source": source, "feed": feed}
-    parameters: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    parameters |= dict(_read_change(text) for text in changes or [])
+    parameters = _read_parameters(
+        {"session_id": session, "source": source, "feed": feed}, changes or []
+    )
     begin = None if start is None else parse_time(start)
     finish = None if end is None else parse_time(end)
     with db.connect(application_name="tsdb-trader backtest") as conn:
@@ -39,12 +65,11 @@ def backtest(
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(summary)))
         return
-    sharpe = "-" if summary.sharpe is None else f"{summary.sharpe:.2f}"
     for name, value in (
         ("run", str(summary.run_id)),
         ("trades", str(summary.trades)),
         ("return", f"{summary.total_return:.4%}"),
-        ("sharpe", sharpe),
+        ("sharpe", _figure(summary.sharpe, ".2f")),
         ("drawdown", f"{summary.max_drawdown:.4%}"),
         ("turnover", f"{summary.turnover:.2f}"),
         ("costs", f"{summary.costs:.2f}"),
@@ -53,11 +78,139 @@ def backtest(
         typer.echo(f"{name:<10}{value}")
 
 
+@app.command("sweep")
+def sweep(
+    strategy: Strategy,
+    grid: Annotated[
+        list[str], typer.Option("--grid", help="A parameter's values: entry=1.5,2,2.5; repeatable.")
+    ],
+    start: Start = None,
+    end: End = None,
+    source: Source = None,
+    feed: Feed = None,
+    costs: Costs = "realistic",
+    changes: Changes = None,
+    connections: Annotated[
+        int, typer.Option(help="How many points are run at once.", min=1, max=64)
+    ] = 2,
+    blocks: Annotated[int, typer.Option(help="Blocks of the test for overfitting.")] = 16,
+    as_json: AsJson = False,
+) -> None:
+    """Run a grid of parameters on several connections, and judge the best."""
+    from tsdb_trader import db
+    from tsdb_trader.api import backtest as api
+
+    parameters = _read_parameters({"source": source, "feed": feed}, changes or [])
+    axes = dict(_read_axis(text) for text in grid)
+    begin = None if start is None else parse_time(start)
+    finish = None if end is None else parse_time(end)
+    with db.connect(autocommit=True, application_name="tsdb-trader backtest") as conn:
+        sweep_id = api.open_sweep(conn, strategy, parameters, axes, begin, finish, costs)
+        _run_points(sweep_id, api.sweep_points(conn, sweep_id), connections)
+        points = api.sweep_results(conn, sweep_id)
+        judged = api.judge_sweep(conn, sweep_id, blocks) if len(points) > 1 else None
+    if as_json:
+        report = {
+            "sweep_id": sweep_id,
+            "runs": [dataclasses.asdict(point) for point in points],
+            "best": None if judged is None else dataclasses.asdict(judged),
+        }
+        typer.echo(json.dumps(report))
+        return
+    typer.echo(f"{'run':>8}{'sharpe':>9}{'return':>10}{'drawdown':>10}{'trades':>8}  point")
+    for point in points:
+        typer.echo(
+            f"{point.run_id:>8}{_figure(point.sharpe, '.2f'):>9}{point.total_return:>10.2%}"
+            f"{point.max_drawdown:>10.2%}{point.trades:>8}  {json.dumps(point.point)}"
+        )
+    if judged is not None:
+        typer.echo(
+            f"sweep {sweep_id}: deflated Sharpe ratio {_figure(judged.deflated_sharpe, '.3f')}, "
+            f"probability of overfitting {judged.pbo:.3f}"
+        )
+
+
+@app.command("compare")
+def compare(run_a: int, run_b: int, as_json: AsJson = False) -> None:
+    """Print two runs beside each other."""
+    from tsdb_trader import db
+    from tsdb_trader.api import backtest as api
+
+    with db.connect(application_name="tsdb-trader backtest") as conn:
+        measures = api.compare(conn, run_a, run_b)
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(m) for m in measures]))
+        return
+    for m in measures:
+        figures = "".join(f"{_figure(x, '.6g'):>14}" for x in (m.a, m.b, m.difference))
+        typer.echo(f"{m.measure:<28}{figures}  {'' if m.detail is None else json.dumps(m.detail)}")
+
+
+@app.command("check")
+def check(
+    strategy: Strategy,
+    start: Annotated[str, typer.Option("--from", help="Start, excluded.")],
+    end: Annotated[str, typer.Option("--to", help="End, included.")],
+    source: Source = None,
+    feed: Feed = None,
+    changes: Changes = None,
+) -> None:
+    """Look for decisions that use what was not known yet; one is an error (status 6)."""
+    from tsdb_trader import db
+    from tsdb_trader.api import backtest as api
+
+    parameters = _read_parameters({"source": source, "feed": feed}, changes or [])
+    with db.connect(application_name="tsdb-trader backtest") as conn:
+        leaks = api.check_lookahead(conn, strategy, parse_time(start), parse_time(end), parameters)
+    for leak in leaks:
+        typer.echo(
+            f"{leak.kind} {leak.instance_id or leak.instrument_id or ''} at {leak.as_of} "
+            f"uses something that was not known at {leak.known_at}"
+        )
+    if leaks:
+        raise InvariantError(f"{strategy} looks ahead: {len(leaks)} findings")
+    typer.echo("nothing found")
+
+
+def _run_points(sweep_id: int, points: Sequence[dict[str, Any]], connections: int) -> None:
+    from tsdb_trader import db
+    from tsdb_trader.api import backtest as api
+
+    def run_all(share: Iterable[dict[str, Any]]) -> None:
+        with db.connect(autocommit=True, application_name="tsdb-trader sweep") as conn:
+            for point in share:
+                api.run_point(conn, sweep_id, point)
+
+    count = min(connections, len(points))
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(run_all, [points[n::count] for n in range(count)]))
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _read_parameters(given: dict[str, str | None], changes: Iterable[str]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    return parameters | dict(_read_change(text) for text in changes)
+
+
 def _read_change(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator or not key:
         raise InputError(f"cannot read {text!r}: write it as entry=2.5")
+    return key, _read_value(value)
+
+
+def _read_axis(text: str) -> tuple[str, list[Any]]:
+    key, separator, values = text.partition("=")
+    if not separator or not key or not values:
+        raise InputError(f"cannot read {text!r}: write it as entry=1.5,2,2.5")
+    return key, [_read_value(value) for value in values.split(",")]
+
+
+def _read_value(value: str) -> Any:
     try:
-        return key, json.loads(value)
+        return json.loads(value)
     except json.JSONDecodeError:
-        return key, value
+        return value

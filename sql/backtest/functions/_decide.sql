@@ -1,0 +1,65 @@
+-- Every decision of a run: the strategy's signals, and what closes positions whatever it says: expire, where
+-- an instance's validity ends (known beforehand), and delisted, where a leg has had no price for
+-- delisted_after. moment: how many of p_times had passed, for a fill at the next open how many bars had
+-- opened. before: the quantities until then.
+create or replace function backtest._decide(
+    p_run jsonb, p_times timestamptz[], p_opened timestamptz[], p_series backtest.price_series[],
+    p_from timestamptz, p_to timestamptz
+)
+returns table (
+    instance_id bigint, moment integer, as_of timestamptz, event text, target smallint,
+    spread double precision, z_score double precision, instruments integer[], quantities bigint[],
+    before bigint[]
+)
+language plpgsql
+stable
+rows 20000
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query
+    with instances as materialized (
+        select * from backtest._instances(p_run)
+    ),
+    silences as materialized (
+        select s.instrument_id, g.as_of + (p_run->>'delisted_after')::interval as as_of
+        from unnest(p_series) s
+        cross join lateral (
+            select u.as_of, lead(u.as_of, 1, 'infinity') over (order by u.as_of) as next
+            from unnest(p_times, s.mids) u (as_of, mid)
+            where u.mid <> 'NaN') g
+        where p_run->>'delisted_after' is not null and 'NaN'::float8 = any (s.mids)
+            and g.next > g.as_of + (p_run->>'delisted_after')::interval
+    ),
+    decisions as (
+        select d.instance_id, d.moment, d.as_of, 1 as rank, d.event, d.target, d.spread, d.z_score,
+               d.instruments, d.quantities
+        from backtest._states(p_run, p_times, p_series, p_from, p_to, false) d
+        union all
+        select f.instance_id, case when p_run->>'fill' = 'next' and p_opened is not null
+                   then width_bucket(f.as_of - interval '1 microsecond', p_opened)
+                   else width_bucket(f.as_of, p_times) end,
+               f.as_of, f.rank, f.event, 0::smallint, null, null, f.instruments,
+               array_fill(0::bigint, array[cardinality(f.instruments)])
+        from (
+            select i.instance_id, i.valid_to as as_of, 2 as rank, 'expire' as event, i.instruments
+            from instances i where i.valid_to <= p_to
+            union all
+            select i.instance_id, s.as_of, 3, 'delisted', i.instruments
+            from instances i join silences s on s.instrument_id = any (i.instruments)
+            where s.as_of <= p_to and s.as_of >= i.valid_from and s.as_of < i.valid_to) f
+    ),
+    ordered as (
+        select d.*, coalesce(lag(d.quantities) over w, array_fill(0::bigint, array[cardinality(d.instruments)])) as before
+        from decisions d
+        window w as (partition by d.instance_id order by d.as_of, d.rank)
+    )
+    select o.instance_id, o.moment, o.as_of, o.event, o.target, o.spread, o.z_score, o.instruments,
+           o.quantities, o.before
+    from ordered o
+    where o.rank = 1 or o.before <> o.quantities;
+end
+$$;
+comment on function backtest._decide(
+    jsonb, timestamptz[], timestamptz[], backtest.price_series[], timestamptz, timestamptz) is
+    'Every decision of a run.';
