@@ -43,6 +43,8 @@ alter table risk._return_sets alter column currency set not null;
 comment on column risk._return_sets.currency is 'What the holder of the returns counts in.';
 delete from risk._windows w using ref.instruments i
 where i.instrument_id = w.instrument_id and i.currency <> 'USD';
+-- Of draws that were correlated: made anew when they are asked for.
+delete from risk._normals;
 """
 
 
