@@ -146,7 +146,7 @@ def test_halt_of_a_matching_scope_denies_until_resumed(conn, session, scope):
 
 
 def test_halt_of_another_scope_does_not_matter(conn, session):
-    conn.execute("select ref.add_instrument('AIG')")
+    add_instrument(conn, "AIG")
     conn.execute("""select risk.halt('{"symbol": "AIG"}', 'x')""")
     assert denied_by(conn, order(session)) == []
 
