@@ -53,7 +53,7 @@ class Clock:
 def prepare(conn: psycopg.Connection, folder: Path, minutes: int) -> tuple[object, list[int]]:
     """Load the day, save the rules and write the batches; the session and its batches' ids."""
     loader.load(conn, "lean", sorted(folder.glob("*/20131007_*.zip")))
-    for symbol in ("SPY", "JPM"):
+    for symbol in ("SPY", "JPM", "IBM", "AIG", "BAC"):
         add_instrument(conn, symbol)
     for example in EXAMPLES:
         # The archive has no quotes of SPY and no JPM.

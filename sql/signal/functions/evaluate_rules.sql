@@ -26,6 +26,13 @@ begin
     if not found then
         raise exception 'batch % does not exist', p_batch_id using errcode = 'TT002';
     end if;
+    -- Most sessions have no rules: they pay for two index look-ups.
+    if not exists (select from signal.rules r where r.superseded_at = 'infinity' and r.enabled)
+        and not exists (
+            select from signal.rule_spans s where s.session_id = v_batch.session_id and s.last_batch_no is null)
+    then
+        return 0;
+    end if;
     perform pg_advisory_xact_lock(hashtextextended('signal.on_batch ' || v_batch.session_id, 0));
     select max(b.batch_no) into v_last from signal.rule_batches b where b.session_id = v_batch.session_id;
     if v_batch.batch_no <= v_last then
