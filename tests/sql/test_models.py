@@ -95,21 +95,23 @@ def test_predictions_in_the_database_are_those_of_python(
 
 
 @pytest.mark.needs_data
-@pytest.mark.parametrize(("estimator", "task", "parameters"), IN_DATABASE)
-def test_predictions_on_real_bars_are_those_of_python(
-    conn, data_folder: Path, estimator, task, parameters
-):
+def test_predictions_on_real_bars_are_those_of_python(conn, data_folder: Path):
     symbols = ["AAPL", "AMD", "BAC", "EBAY", "IBM", "JPM", "KO", "VRTX"]
     store_bars(conn, read_sp500(data_folder, symbols))
-    window = (datetime(2014, 1, 1, tzinfo=UTC), datetime(2016, 1, 1, tzinfo=UTC))
-    trained = models.train(conn, config(estimator, task=task, parameters=parameters), window)
-    rows = rows_of(conn, models.save(conn, trained), window[1], datetime(2018, 3, 1, tzinfo=UTC))
-    scored = [row for row in rows if row.reason is None]
-    assert len(scored) > 8 * 500
-    ours = np.array([row.prediction for row in scored])
-    theirs = python_predictions(trained, scored)
-    exact = trained.config.kind.scoring == "trees" and task == "regression"
-    np.testing.assert_allclose(ours, theirs, rtol=0 if exact else 1e-12, atol=0 if exact else 1e-15)
+    window = (datetime(2014, 6, 1, tzinfo=UTC), datetime(2016, 1, 1, tzinfo=UTC))
+    for estimator, task, parameters in IN_DATABASE:
+        trained = models.train(conn, config(estimator, task=task, parameters=parameters), window)
+        rows = rows_of(
+            conn, models.save(conn, trained), window[1], datetime(2018, 3, 1, tzinfo=UTC)
+        )
+        scored = [row for row in rows if row.reason is None]
+        assert len(scored) > 8 * 500
+        ours = np.array([row.prediction for row in scored])
+        theirs = python_predictions(trained, scored)
+        if trained.config.kind.scoring == "trees" and task == "regression":
+            assert ours.tolist() == theirs.tolist()
+        else:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
 
 
 def test_score_trees_walks_in_single_precision_as_scikit_learn(conn):
@@ -312,7 +314,7 @@ def test_versions_answer_within_their_periods_only(conn, ids):
         == 8
     )
     # What was believed before is still there.
-    assert conn.execute("select count(*) from signal.model_periods").fetchone() == (5,)
+    assert conn.execute("select count(*) from signal.model_periods").fetchone() == (4,)
     with pytest.raises(TransitionError, match="answers for no time"):
         api.retire_model(conn, "m", end)
 
