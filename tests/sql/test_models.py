@@ -157,7 +157,7 @@ def test_score_of_far_out_sums_is_zero_or_one(conn, function, form):
 def test_train_twice_gives_the_same_model_bit_by_bit(conn, ids):
     for estimator in ("random_forest", "neural_network"):
         first, second = (
-            train(conn, estimator=estimator, parameters={"max_iter": 40, "early_stopping": True}
+            train(conn, estimator=estimator, parameters={"max_iter": 500, "tol": 0.01}
                   if estimator == "neural_network" else {"n_estimators": 5})
             for _ in range(2)
         )  # fmt: skip
@@ -225,6 +225,7 @@ def test_train_finds_a_relation_that_is_there(conn, ids):
         ({"features": ["return_1d", "news_count_5d"]}, "feature news_count_5d has no value"),
         ({"features": ["return_1d", "rsi_41d"]}, "did you mean"),
         ({"parameters": {"alpha": -1.0}}, "alpha"),
+        ({"estimator": "neural_network", "parameters": {"max_iter": 2}}, "hasn't converged"),
     ],
 )
 def test_train_that_cannot_be_is_refused(conn, ids, changes, says):

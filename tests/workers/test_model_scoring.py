@@ -58,7 +58,7 @@ def stored(conn: psycopg.Connection) -> list[Any]:
     [("neighbours", "regression"), ("histogram_boosting", "classification"), ("neural_network", "regression")],
 )  # fmt: skip
 def test_worker_scores_what_the_database_cannot(conn, connect_as, ids, estimator, task):
-    parameters = {"max_iter": 30, "early_stopping": True} if estimator == "neural_network" else {}
+    parameters = {"max_iter": 500, "tol": 0.01} if estimator == "neural_network" else {}
     _, found = activated(conn, estimator, task=task, parameters=parameters)
     # With the scheduler's rights, and by the clock that it is given.
     (run,) = scoring.score_due(connect_as("tsdb_worker_scheduler"), AFTER)
