@@ -322,7 +322,7 @@ def test_news_features_later_score_counts_from_when_it_was_made(conn):
     add_news(conn, ibm, noon, None, seq=1)
     conn.execute("insert into ops.feeds (feed, format) values ('x', 'json')")
     conn.execute(
-        "insert into market.sources (source_id, feed_id, sha256, content, name, kind) "
+        "insert into market.sources (source_id, feed_id, sha256, content, name, kind) overriding system value "
         "select 0, feed_id, 'k', 'k', 'n', 'news' from ops.feeds where feed = 'x'"
     )
     conn.execute(

@@ -34,7 +34,7 @@ def test_read_config_reads_toml_and_applies_changes(tmp_path: Path) -> None:
         ({"horizont": 3}, "unknown key horizont, did you mean horizon"),
         ({"features": []}, "features names one or more"),
         ({"features": ["a", "a"]}, "each once"),
-        ({"features": "return_1d"}, "a list of names"),
+        ({"features": "return_1d"}, "features cannot be"),
         ({"task": "ranking"}, "task is regression or classification"),
         ({"task": "classification"}, "ridge cannot do classification"),
         ({"horizon": 0}, "1 to 60 bars"),
@@ -43,7 +43,8 @@ def test_read_config_reads_toml_and_applies_changes(tmp_path: Path) -> None:
         ({"scheme": "shuffled"}, "walk_forward or k_fold"),
         ({"embargo_days": -1}, "0 to 365"),
         ({"drift_threshold": 0}, "above 0"),
-        ({"horizon": "five"}, "horizon"),
+        ({"horizon": "five"}, "horizon cannot be .five."),
+        ({"features": ["a", 1]}, "a list of names"),
     ],
 )
 def test_config_that_cannot_be_is_refused(changes, says):

@@ -17,9 +17,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_new signal.model_versions := jsonb_populate_record(null::signal.model_versions, p_version - 'artefact' - 'bins');
+    v_new signal.model_versions;
     v_model_id integer;
 begin
+    v_new := jsonb_populate_record(null::signal.model_versions, p_version - 'artefact' - 'bins');
     perform ops._audit('signal.save_model', p_model, jsonb_build_object(
         'estimator', v_new.estimator, 'artefact_sha256', encode(sha256(p_artefact), 'hex')));
     if p_artefact is not null and not (

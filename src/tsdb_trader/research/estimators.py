@@ -12,6 +12,15 @@ from typing import Any
 
 from tsdb_trader.errors import ConfigurationError, InputError
 
+_KINDS: dict[str, Any] = {
+    "features": (list, tuple),
+    "parameters": Mapping,
+    "embargo_days": (int, float),
+    "drift_threshold": (int, float),
+    "horizon": int,
+    "folds": int,
+    "seed": int,
+}
 _TREES = "trees"
 _LINEAR = "linear"
 _WORKER = "worker"
@@ -141,13 +150,14 @@ def make_config(values: Mapping[str, Any]) -> ModelConfig:
     absent = [key for key in ("model", "features", "estimator") if key not in values]
     if absent:
         raise InputError(f"a model needs {', '.join(absent)}")
+    for key, value in values.items():
+        wanted = _KINDS.get(key, str)
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise InputError(f"model {values['model']}: {key} cannot be {value!r}")
     features = values["features"]
-    if isinstance(features, str) or not all(isinstance(name, str) for name in features):
+    if not all(isinstance(name, str) for name in features):
         raise InputError("features is a list of names")
-    try:
-        return ModelConfig(**{**values, "features": tuple(features)})
-    except TypeError as error:
-        raise InputError(f"model {values['model']}: {error}") from None
+    return ModelConfig(**{**values, "features": tuple(features)})
 
 
 def build(config: ModelConfig) -> Any:

@@ -9,6 +9,7 @@ see.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -272,9 +273,12 @@ def _fit(config: estimators.ModelConfig, data: Dataset, rows: splits.Rows) -> An
         if targets.all() or not targets.any():
             raise InputError(f"model {config.model}: all returns of a fold have the same sign")
     pipeline = estimators.build(config)
+    unconverged = import_module("sklearn.exceptions").ConvergenceWarning
     try:
-        return pipeline.fit(data.features[rows], targets)
-    except ValueError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", unconverged)
+            return pipeline.fit(data.features[rows], targets)
+    except (ValueError, unconverged) as error:
         # scikit-learn checks parameters when it fits.
         raise InputError(f"model {config.model}: {error}") from None
 
