@@ -20,7 +20,8 @@ from tsdb_trader.errors import InputError, UnknownObjectError
 if TYPE_CHECKING:
     from tsdb_trader.api.calibration import DailyFeed
     from tsdb_trader.db import Connection
-    from tsdb_trader.research.walk_forward import Period, Result, Settings
+    from tsdb_trader.research.periods import Period
+    from tsdb_trader.research.walk_forward import Result, Settings
 
 
 _WORDS = {
