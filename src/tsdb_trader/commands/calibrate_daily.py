@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -20,7 +21,8 @@ from tsdb_trader.errors import InputError, UnknownObjectError
 if TYPE_CHECKING:
     from tsdb_trader.api.calibration import DailyFeed
     from tsdb_trader.db import Connection
-    from tsdb_trader.research.walk_forward import Period, Result, Settings
+    from tsdb_trader.research.periods import Period
+    from tsdb_trader.research.walk_forward import Result, Settings
 
 
 _WORDS = {
@@ -170,6 +172,9 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     for name in ("max_p", "fdr"):
         if given[name] is not None and not 0 < given[name] <= 1:
             raise InputError(f"--{name.replace('_', '-')} must be above 0 and at most 1")
+    for name, value in given.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"--{name.replace('_', '-')} {value}: a finite number")
     every = given["every"]
     if every not in (None, "once") and not every.isdecimal():
         raise InputError(f"--every {every}: a number of months, or once")
