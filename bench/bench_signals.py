@@ -21,7 +21,7 @@ from psycopg.types.json import Jsonb
 from _rig import percentiles
 from tsdb_trader import embedded, schema
 
-PAIRS, STOCKS, BATCHES, WARM_UP = 500, 300, 400, 30
+PAIRS, STOCKS, BATCHES, WARM_UP = 500, 300, 200, 20
 START = datetime(2013, 10, 8, 14, 0, tzinfo=UTC)
 PAIR = {
     "hedge_ratio": 1.0, "mean": 0.0, "deviation": 0.001, "entry": 2.0, "exit": 0.5, "stop": 6.0,

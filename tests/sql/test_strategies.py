@@ -276,6 +276,9 @@ def test_step_that_fails_is_stopped_recorded_and_alerted_and_the_others_go_on(
                      "using (strategy_id) where s.strategy = 'cross'")  # fmt: skip
     assert one(conn, "select count(*) > 0 from signal.pair_states")
     assert parity(conn, session) == []
+    # Without the record the recomputation fails where the step did, and says so.
+    conn.execute("delete from signal.strategy_errors")
+    assert "strategy_error" in {row[0] for row in parity(conn, session)}
 
 
 def test_pair_whose_step_fails_is_stopped_and_the_others_go_on(conn: psycopg.Connection) -> None:
