@@ -21,7 +21,8 @@ from psycopg.types.json import Jsonb
 from _rig import percentiles
 from tsdb_trader import embedded, schema
 
-PAIRS, STOCKS, BATCHES, WARM_UP = 500, 300, 200, 20
+PAIRS, STOCKS, WARM_UP = 500, 300, 70  # a window of s_score is full before the warm-up ends
+BATCHES = {"pairs": 400, "s_score": 170}
 START = datetime(2013, 10, 8, 14, 0, tzinfo=UTC)
 PAIR = {
     "hedge_ratio": 1.0, "mean": 0.0, "deviation": 0.001, "entry": 2.0, "exit": 0.5, "stop": 6.0,
@@ -129,7 +130,7 @@ def measure(conn: psycopg.Connection, strategy: str, pairs: list[tuple[int, int]
     rng = random.Random(2)
     level = [0.0] * STOCKS
     steps, writes, signals = [], [], 0
-    for number in range(1, BATCHES + 1):
+    for number in range(1, BATCHES[strategy] + 1):
         market = 0.01 * rng.gauss(0, 1)
         level = [x - 0.05 * x + rng.gauss(0, 0.0003) for x in level]
         prices = [50 * (1 + x) * (1 + market) for x in level]
@@ -153,7 +154,7 @@ def measure(conn: psycopg.Connection, strategy: str, pairs: list[tuple[int, int]
 def main() -> None:
     with database() as conn:
         pairs = prepare(conn)
-        for strategy in ("pairs", "s_score"):
+        for strategy in BATCHES:
             measure(conn, strategy, pairs)
 
 
