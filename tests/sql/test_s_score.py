@@ -11,6 +11,8 @@ import pytest
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
+from pair_market import NEXT_OPEN, OPEN, load_wave, open_replay, write_batches
+
 T0 = datetime(2013, 10, 8, 14, 0, tzinfo=UTC)
 WINDOW = 60
 PARAMETERS: dict[str, Any] = {
@@ -175,6 +177,28 @@ def test_s_score_input_that_cannot_be_right_changes_nothing(conn: psycopg.Connec
     dirty_b: list[Any] = [*leg_b[:80].tolist(), *wrong, *leg_b[80:].tolist()]
     dirty = run(conn, dirty_a, dirty_b, step_s=60)
     assert [s.score for s in clean[80:]] == [s.score for s in dirty[85:]]
+
+
+def test_s_score_session_trades_live_with_parity(conn: psycopg.Connection) -> None:
+    load_wave(conn, NEXT_OPEN, 120)
+    conn.execute(
+        "select signal.save_instance('s_score', array['A', 'B'], 'test', %s, '{}', %s)",
+        (Jsonb(PARAMETERS | {"sample_s": 1, "window": 20}), OPEN),
+    )
+    session = open_replay(conn, NEXT_OPEN, 120)
+    conn.execute("select signal.bind_pairs(%s)", (session,))
+    for batch in write_batches(conn, session, NEXT_OPEN, 120):
+        conn.execute("select signal.on_batch(%s)", (batch,))
+    rows = conn.execute(
+        "select event, target, z_score, spread from signal.signals order by signal_id"
+    ).fetchall()
+    assert len(rows) > 2
+    for event, target, score, spread in rows:
+        assert spread is None
+        assert (target == 0) == (event in ("exit", "no_fit"))
+        assert event != "enter_long" or score <= -1.25
+        assert event != "enter_short" or score >= 1.25
+    assert conn.execute("select * from backtest.parity(%s)", (session,)).fetchall() == []
 
 
 def test_s_score_is_the_same_live_through_jsonb_as_folded(conn: psycopg.Connection) -> None:

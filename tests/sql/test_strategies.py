@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from daily_bars import add_bars
 from pair_market import NEXT_OPEN, OPEN, load_wave, open_replay, save_pair, write_batches
 
 GUIDE = Path(__file__).parents[2] / "docs" / "strategies.md"
@@ -50,8 +51,8 @@ def one(conn: psycopg.Connection, statement: str, *arguments: Any) -> Any:
 
 
 def examples() -> list[str]:
-    """Return the SQL blocks of the guide, in order."""
-    return re.findall(r"```sql\n(.*?)```", GUIDE.read_text(), re.S)
+    """Return the SQL blocks of the guide that make and fold two strategies, in order."""
+    return re.findall(r"```sql\n(.*?)```", GUIDE.read_text(), re.S)[:3]
 
 
 def trade(conn: psycopg.Connection, seconds: int = SECONDS) -> uuid.UUID:
@@ -104,6 +105,20 @@ def test_guide_examples_are_short_and_trade_with_parity_as_written(
     events = [r[1] for r in connect_as("tsdb_quant").execute(
         f"select as_of, (state).event from ({fold.strip().rstrip(';')}) s").fetchall()]  # fmt: skip
     assert [e for e in events if e].__len__() == counts["cross"]
+
+
+def test_guide_other_statements_run_as_written(conn: psycopg.Connection) -> None:
+    load_wave(conn, NEXT_OPEN, 5)
+    for symbol, factor in (("A", 7), ("B", 5)):
+        add_bars(
+            conn,
+            one(conn, "select ref.instrument_id(%s)", symbol),
+            {OPEN.date() + timedelta(days=n): 50 + factor * n % 11 for n in range(80)},
+        )
+    others = re.findall(r"```sql\n(.*?)```", GUIDE.read_text(), re.S)[3:]
+    assert len(others) == 3
+    for statements in others:
+        conn.execute(statements)
 
 
 def test_instances_of_two_legs_get_mids_in_the_order_of_their_symbols(
@@ -261,6 +276,9 @@ def test_step_that_fails_is_stopped_recorded_and_alerted_and_the_others_go_on(
                      "using (strategy_id) where s.strategy = 'cross'")  # fmt: skip
     assert one(conn, "select count(*) > 0 from signal.pair_states")
     assert parity(conn, session) == []
+    # Without the record the recomputation fails where the step did, and says so.
+    conn.execute("delete from signal.strategy_errors")
+    assert "strategy_error" in {row[0] for row in parity(conn, session)}
 
 
 def test_pair_whose_step_fails_is_stopped_and_the_others_go_on(conn: psycopg.Connection) -> None:

@@ -1,5 +1,6 @@
 -- The instances of a strategy to step on a batch of a session, with what their step is given: those
 -- pinned to it that no error has stopped and of which a leg had a quote in the batch.
+-- plpgsql, because a function in language sql is planned again at every call.
 create or replace function signal._due_instances(
     p_session_id uuid,
     p_strategy_id integer,
@@ -10,9 +11,12 @@ create or replace function signal._due_instances(
 returns table (
     instance_id bigint, instruments integer[], state jsonb, input signal.step_input, parameters jsonb
 )
-language sql
+language plpgsql
 stable
 as $$
+#variable_conflict use_column
+begin
+    return query
     with bound as materialized (
         select n.instance_id, n.instruments, n.parameters
         from signal.session_instances si
@@ -61,7 +65,8 @@ as $$
     from bound b
     join news n using (instance_id)
     left join features f using (instance_id)
-    left join signal.instance_states s on s.session_id = p_session_id and s.instance_id = b.instance_id
+    left join signal.instance_states s on s.session_id = p_session_id and s.instance_id = b.instance_id;
+end
 $$;
 comment on function signal._due_instances(uuid, integer, bigint, bigint, timestamptz) is
     'The instances of a strategy to step on a batch of a session.';

@@ -1,9 +1,13 @@
 -- Writes what was decided on a batch as signals with their targets; how many.
+-- plpgsql, here and in what it calls, because a function in language sql is planned again at every call.
 create or replace function signal._record_signals(p_batch market.batches, p_decisions signal.decision[])
 returns integer
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_count integer;
+begin
     with decided as materialized (
         select d.*, coalesce(d.instance_id, -d.strategy_id) as key from unnest(p_decisions) d
     ),
@@ -34,7 +38,9 @@ as $$
         select p_batch.as_of, l.signal_id, l.leg, l.instrument_id, l.quantity, q.mid, q.ts, q.ns, q.source_id, q.seq
         from legs l left join quotes q using (instrument_id)
     )
-    select count(*)::integer from signalled
+    select count(*) into v_count from signalled;
+    return v_count;
+end
 $$;
 comment on function signal._record_signals(market.batches, signal.decision[]) is
     'Writes what was decided on a batch as signals with their targets; how many.';
