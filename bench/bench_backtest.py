@@ -106,7 +106,9 @@ def fetch(conn: psycopg.Connection) -> tuple[npt.NDArray[np.float64], pd.DataFra
     closes = bars.pivot(index="ts", columns="instrument", values="close")
     midnight = pd.to_datetime(closes.index.to_numpy(), unit="us", origin="2000-01-01", utc=True)
     days = midnight.tz_convert("America/New_York").tz_localize(None) + pd.Timedelta(hours=16)
-    seconds = days.tz_localize("America/New_York").tz_convert("UTC").astype("int64") / 1e9
+    seconds = (
+        days.tz_localize("America/New_York").tz_convert("UTC").as_unit("ns").astype("int64") / 1e9
+    )
     return np.asarray(seconds), opens, closes
 
 
