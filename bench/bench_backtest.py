@@ -54,7 +54,7 @@ COSTS = reference.Costs(half_spread_bps=2, fee_per_share=0.003)
 # The impact needs a pass over each order's last twenty days; the comparison is of what all can do.
 MODEL = {"impact_coefficient": 0}
 FETCH = """
-    copy (select b.instrument_id, b.ts, b.open / 1e4::float8, b.close / 1e4::float8
+    copy (select b.instrument_id, b.ts, coalesce(b.open / 1e4::float8, 'NaN'), b.close / 1e4::float8
           from market._source_bars b where b.resolution = '1d' and b.close is not null)
     to stdout (format binary)
 """
@@ -98,38 +98,18 @@ def fetch(conn: psycopg.Connection) -> tuple[npt.NDArray[np.float64], pd.DataFra
     """Return the times of the closes, and opens and closes by day and instrument."""
     with conn.cursor().copy(FETCH) as copy:
         content = b"".join(copy)
-    # A null open is shorter than a row: these few are told apart by their length.
-    body = content[19:-2]
-    if len(body) % ROW.itemsize:
-        body = _pad(body)
-    rows = np.frombuffer(body, ROW)
+    # Between the header and the trailer.
+    rows = np.frombuffer(content[19:-2], ROW)
     bars = pd.DataFrame({name: rows[name].astype(rows[name].dtype.newbyteorder("="))
                          for name in ("instrument", "ts", "open", "close")})  # fmt: skip
     opens = bars.pivot(index="ts", columns="instrument", values="open")
     closes = bars.pivot(index="ts", columns="instrument", values="close")
     midnight = pd.to_datetime(closes.index.to_numpy(), unit="us", origin="2000-01-01", utc=True)
     days = midnight.tz_convert("America/New_York").tz_localize(None) + pd.Timedelta(hours=16)
-    seconds = days.tz_localize("America/New_York").tz_convert("UTC").astype("int64") / 1e9
+    seconds = (
+        days.tz_localize("America/New_York").tz_convert("UTC").as_unit("ns").astype("int64") / 1e9
+    )
     return np.asarray(seconds), opens, closes
-
-
-def _pad(body: bytes) -> bytes:
-    """Return the rows with NaN where an open is null."""
-    rows, place = [], 0
-    missing = (-1).to_bytes(4, "big", signed=True)
-    while place < len(body):
-        if body[place + 22 : place + 26] == missing:
-            rows.append(
-                body[place : place + 22]
-                + (8).to_bytes(4, "big")
-                + np.array(np.nan, ">f8").tobytes()
-                + body[place + 26 : place + 38]
-            )
-            place += 38
-        else:
-            rows.append(body[place : place + 46])
-            place += 46
-    return b"".join(rows)
 
 
 def decide(

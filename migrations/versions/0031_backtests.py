@@ -131,6 +131,22 @@ create type backtest.price_series as (
     marks double precision[]
 );
 
+-- A decision of a run; before: the quantities until then.
+create type backtest.run_decision as (
+    instance_id bigint,
+    moment integer,
+    as_of timestamptz,
+    event text,
+    target smallint,
+    spread double precision,
+    z_score double precision,
+    instruments integer[],
+    quantities bigint[],
+    before bigint[],
+    traded boolean,
+    refusal text
+);
+
 -- Sweeps ---------------------------------------------------------------------------------------------
 
 create table backtest.sweeps (

@@ -13,7 +13,15 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from pair_market import NEXT_OPEN, OPEN, load_wave, save_pair, trade_session
+from pair_market import (
+    NEXT_OPEN,
+    OPEN,
+    load_wave,
+    open_replay,
+    save_pair,
+    trade_session,
+    write_batches,
+)
 from tsdb_trader.api import backtest
 
 SECONDS = 400
@@ -40,6 +48,30 @@ def test_run_over_a_session_gives_the_live_signals(
     assert conn.execute("select run_by, trades from backtest.runs").fetchall() == [
         ("tsdb_quant", summary.trades)
     ]
+
+
+def test_run_over_a_session_with_a_portfolio_gives_the_live_signals(
+    conn: psycopg.Connection,
+) -> None:
+    load_wave(conn, NEXT_OPEN, SECONDS)
+    save_pair(conn)
+    session = open_replay(conn, NEXT_OPEN, SECONDS)
+    conn.execute("select signal.bind_pairs(%s)", (session,))
+    conn.execute("select signal.bind_portfolio(%s, 'pairs', '{\"max_gross\": 19000}')", (session,))
+    for batch_id in write_batches(conn, session, NEXT_OPEN, SECONDS):
+        conn.execute("select signal.on_batch(%s)", (batch_id,))
+    summary = backtest.run(conn, "pairs", {"session_id": str(session)})
+    signals = """select pair_id, as_of, event, target, spread, z_score, traded, refusal from {}
+                 order by as_of, pair_id nulls first"""
+    live = conn.execute(signals.format("signal.signals")).fetchall()
+    assert conn.execute(signals.format("backtest.signals")).fetchall() == live
+    # Legs of 10,000 each: every entry is refused, nothing is traded.
+    assert {row[-1] for row in live if row[2].startswith("enter")} == {"gross"}
+    assert summary.trades == 0
+    wider = backtest.run(
+        conn, "pairs", {"session_id": str(session), "portfolio": {"max_gross": 21000}}
+    )
+    assert wider.trades > 4
 
 
 def test_run_over_quotes_of_the_same_grid_gives_the_live_signals(conn: psycopg.Connection) -> None:
@@ -188,6 +220,11 @@ def test_run_without_a_trade_has_no_sharpe(conn: psycopg.Connection) -> None:
         ("pairs", {"costs": {"fee_bps": "x"}}, "none", "TT001", "not a number"),
         ("pairs", {"costs": {"impact_exponent": 2}}, "none", "TT001", "impact_exponent"),
         ("pairs", {"costs": 3}, "none", "TT001", "JSON object"),
+        ("pairs", {"portfolio": 3}, "none", "TT001", "JSON object"),
+        ("pairs", {"portfolio": {"max_gros": 3}}, "none", "TT001", r'mean "max_gross"\?'),
+        ("pairs", {"portfolio": {"max_gross": "NaN"}}, "none", "TT001", "finite"),
+        ("pairs", {"portfolio": {"max_positions": 0}}, "none", "TT001", "above"),
+        ("pairs", {"portfolio": {"max_gross": "x"}}, "none", "TT001", "not a number"),
         ("pairs", {"entry": "NaN"}, "none", "TT001", "exit < entry"),
         ("pairs", {"mean": "NaN"}, "none", "TT001", "mean must be finite"),
         ("pairs", {"capital": "NaN"}, "none", "TT001", "capital"),

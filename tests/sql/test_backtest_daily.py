@@ -167,6 +167,33 @@ def test_run_equals_numpy_in_every_fill_and_on_every_day(
     assert (parameters["source"], parameters["fill"], watermark) == ("daily", "next", [])
 
 
+def test_run_portfolio_trades_the_net_of_pairs_that_share_a_stock(
+    conn: psycopg.Connection,
+) -> None:
+    add_frames(conn, market(holes=0))
+    for symbols in ("AB", "BC", "AC"):
+        save(conn, symbols)
+    alone, netted = run(conn), run(conn, portfolio={})
+    equities = [
+        frame(conn, f"select equity from backtest.equity where run_id = {r.run_id} order by as_of")
+        for r in (alone, netted)
+    ]
+    # The same holdings, in fewer orders.
+    assert list(equities[0].equity) == list(equities[1].equity)
+    assert netted.trades < alone.trades
+    assert netted.turnover < alone.turnover
+    events = conn.execute(
+        "select distinct event from backtest.orders where run_id = %s", (netted.run_id,)
+    ).fetchall()
+    assert events == [("rebalance",)]
+    few = run(conn, portfolio={"max_positions": 1}).run_id
+    refused = conn.execute(
+        "select count(*) from backtest.signals where run_id = %s and refusal = 'positions'", (few,)
+    ).fetchone()
+    assert refused is not None
+    assert refused[0] > 0
+
+
 def test_run_twice_has_the_same_bits(conn: psycopg.Connection) -> None:
     add_frames(conn, market())
     for symbols in ("AB", "BC", "AD"):

@@ -1,23 +1,20 @@
 -- Every decision of a run: the strategy's signals, and what closes positions whatever it says: expire, where
 -- an instance's validity ends (known beforehand), and delisted, where a leg has had no price for
 -- delisted_after. moment: how many of p_times had passed, for a fill at the next open how many bars had
--- opened. before: the quantities until then.
+-- opened. before: the quantities until then. With a portfolio what is traded is its net targets.
 create or replace function backtest._decide(
     p_run jsonb, p_times timestamptz[], p_opened timestamptz[], p_series backtest.price_series[],
     p_from timestamptz, p_to timestamptz
 )
-returns table (
-    instance_id bigint, moment integer, as_of timestamptz, event text, target smallint,
-    spread double precision, z_score double precision, instruments integer[], quantities bigint[],
-    before bigint[]
-)
+returns setof backtest.run_decision
 language plpgsql
 stable
 rows 20000
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_decisions backtest.run_decision[];
 begin
-    return query
     with instances as materialized (
         select * from backtest._instances(p_run)
     ),
@@ -54,10 +51,16 @@ begin
         from decisions d
         window w as (partition by d.instance_id order by d.as_of, d.rank)
     )
-    select o.instance_id, o.moment, o.as_of, o.event, o.target, o.spread, o.z_score, o.instruments,
-           o.quantities, o.before
+    select array_agg(row(o.instance_id, o.moment, o.as_of, o.event, o.target, o.spread, o.z_score,
+                         o.instruments, o.quantities, o.before, true, null)::backtest.run_decision)
+    into v_decisions
     from ordered o
     where o.rank = 1 or o.before <> o.quantities;
+    if p_run->'portfolio' = 'null' then
+        return query select * from unnest(v_decisions);
+    else
+        return query select * from backtest._net_decisions(p_run, p_times, p_series, v_decisions);
+    end if;
 end
 $$;
 comment on function backtest._decide(

@@ -2,13 +2,13 @@
 -- which pinned its instances, and with in_sample.
 create or replace function backtest._instances(p_run jsonb)
 returns table (
-    instance_id bigint, instruments integer[], strategy_id integer, valid_from timestamptz, valid_to timestamptz
+    instance_id bigint, instruments integer[], valid_from timestamptz, valid_to timestamptz
 )
 language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select t.pair_id, t.instruments, t.strategy_id,
+    select t.pair_id, t.instruments,
            case when r.anywhere then '-infinity' else t.valid_from end,
            case when r.anywhere then 'infinity' else t.valid_to end
     from (select p_run->>'source' = 'session' or (p_run->>'in_sample')::boolean as anywhere) r

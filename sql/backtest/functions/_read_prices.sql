@@ -84,8 +84,7 @@ begin
         cross join lateral (
             select coalesce(f.factor, 1) as factor, coalesce(f.factor, 1) / i.price_unit as unit,
                    b.close * coalesce(f.factor, 1) / i.price_unit as close) x
-        where b.close > 0
-        order by b.instrument_id, d.closes_at;
+        where b.close > 0;
     end if;
 end
 $$;

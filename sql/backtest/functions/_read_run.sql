@@ -1,6 +1,6 @@
 -- Reads and checks the parameters of a backtest: every key known, defaults filled in, instances named.
--- Returns strategy, source, session_id, feed, grid, fill, instances, capital, delisted_after, in_sample, costs, seed
--- and changes (parameters of the strategy).
+-- Returns strategy, source, session_id, feed, grid, fill, instances, capital, delisted_after, in_sample, costs, seed,
+-- portfolio and changes (parameters of the strategy).
 -- Errors: TT001 a key or value that cannot be, TT002 a session, feed or pair that does not exist.
 create or replace function backtest._read_run(
     p_strategy text,
@@ -15,7 +15,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     c_own constant text[] := array['source', 'session_id', 'feed', 'grid', 'fill', 'pairs', 'instances', 'capital',
-                                   'in_sample', 'delisted_after', 'costs', 'seed'];
+                                   'in_sample', 'delisted_after', 'costs', 'seed', 'portfolio'];
     c_sources constant text[] := array['session', 'quotes', 'bars', 'daily'];
     v_fields constant text[] := array(
         select a.attname::text
@@ -140,7 +140,8 @@ begin
         'strategy', p_strategy, 'source', v_source, 'session_id', v_session_id, 'feed', v_feed, 'grid', v_grid,
         'fill', coalesce(v_fill, case when v_source in ('bars', 'daily') then 'next' else 'same' end),
         'instances', v_pairs, 'capital', v_capital, 'delisted_after', v_delisted, 'in_sample', v_in_sample,
-        'seed', v_seed, 'costs', coalesce(p_parameters->'costs', '{}'), 'changes', p_parameters - c_own);
+        'seed', v_seed, 'costs', coalesce(p_parameters->'costs', '{}'),
+        'portfolio', backtest._read_portfolio(p_strategy, v_session_id, p_parameters->'portfolio'), 'changes', p_parameters - c_own);
 end
 $$;
 comment on function backtest._read_run(text, jsonb, timestamptz, timestamptz) is

@@ -22,6 +22,8 @@ declare
     v_series backtest.price_series[];
     v_opened timestamptz[];
     v_first integer;
+    v_strategy_id constant integer := (
+        select s.strategy_id from signal.strategies s where s.strategy = p_run->>'strategy');
     v_next constant boolean := p_run->>'fill' = 'next';
     v_bars constant boolean := p_run->>'source' in ('bars', 'daily');
     v_capital constant numeric := p_run->>'capital';
@@ -45,8 +47,9 @@ begin
     ),
     kept_signals as (
         insert into backtest.signals
-            (run_id, pair_id, as_of, event, target, spread, z_score, instruments, quantities)
-        select p_run_id, d.instance_id, d.as_of, d.event, d.target, d.spread, d.z_score, d.instruments, d.quantities
+            (run_id, pair_id, as_of, event, target, spread, z_score, instruments, quantities, traded, refusal)
+        select p_run_id, d.instance_id, d.as_of, d.event, d.target, d.spread, d.z_score, d.instruments, d.quantities,
+               d.traded, d.refusal
         from decisions d
         order by d.as_of, d.instance_id
     ),
@@ -57,7 +60,7 @@ begin
         from decisions d
         cross join lateral unnest(d.instruments, d.quantities, d.before)
             with ordinality l (instrument_id, quantity, before, leg)
-        where l.quantity <> l.before
+        where d.traded and l.quantity <> l.before
     ),
     -- No sort after the join: a row of the series is as long as its arrays.
     fills as materialized (
@@ -111,18 +114,15 @@ begin
     priced as materialized (
         select f.*, case when f.delta > 0 then 'buy' else 'sell' end as side, abs(f.delta)::numeric as quantity,
                greatest(p_costs.fee_minimum, round(p_costs.fee_per_share * f.shares
-                   + p_costs.fee_bps / 10000 * abs(f.delta) * f.price, 8)) as fee,
-               i.strategy_id
+                   + p_costs.fee_bps / 10000 * abs(f.delta) * f.price, 8)) as fee
         from fills f
-        left join (select distinct n.instance_id, n.strategy_id from backtest._instances(p_run) n) i
-            on i.instance_id = f.instance_id
     ),
     kept_orders as (
         insert into backtest.orders
             (run_id, order_id, pair_id, instrument_id, event, side, quantity, order_type, status, as_of, strategy_id,
              signal_as_of, signal_leg, cumulative_quantity, traded_value, reasons)
         select p_run_id, f.order_id, f.instance_id, f.instrument_id, f.event, f.side, f.quantity, 'market', 'filled',
-               f.as_of, f.strategy_id, f.as_of, f.leg, f.quantity, f.quantity * f.price,
+               f.as_of, v_strategy_id, f.as_of, f.leg, f.quantity, f.quantity * f.price,
                case when f.flag is null then '{}' else array[f.flag] end
         from priced f
     ),
@@ -131,7 +131,7 @@ begin
             (run_id, execution_id, order_id, instrument_id, side, quantity, price, fee, slippage, impact, ts,
              strategy_id, trade_date)
         select p_run_id, f.order_id, f.order_id, f.instrument_id, f.side, f.quantity, f.price, f.fee,
-               f.delta * (f.price - f.reference), f.impact, f.ts, f.strategy_id,
+               f.delta * (f.price - f.reference), f.impact, f.ts, v_strategy_id,
                (f.ts at time zone 'America/New_York')::date
         from priced f
     ),

@@ -12,7 +12,9 @@
 --                time of the window, each stepped in its validity and closed at its end); capital (1,000,000);
 --                in_sample (true steps pairs outside of their validity as well); delisted_after (on
 --                daily bars 10 days: how long a leg may have no price before its position is closed);
---                costs (an object that replaces values of the cost model); seed; and any parameter of
+--                costs (an object that replaces values of the cost model); portfolio (an object of
+--                max_gross, max_sector_net, max_market_net, max_positions, {} nets alone: instances are
+--                netted and constrained together; by default as the session is); seed; and any parameter of
 --                the strategy, which replaces that of every instance.
 -- p_from, p_to   p_from < time <= p_to; optional with a session.
 -- p_costs        a row of backtest.cost_models: none, percentage, realistic.
