@@ -10,6 +10,7 @@ branch_labels = None
 depends_on = None
 
 SQL = """
+drop function if exists backtest._read_run(jsonb, timestamptz, timestamptz);
 drop function if exists backtest._run_quotes(jsonb, integer[], timestamptz, timestamptz);
 drop function if exists backtest._simulate(bigint, jsonb, backtest.cost_models, timestamptz, timestamptz);
 

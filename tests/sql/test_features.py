@@ -385,7 +385,11 @@ def test_labels_are_the_returns_that_follow_with_their_times(conn, bars, ids):
 @pytest.mark.parametrize(
     ("features", "error", "says"),
     [
-        (["return_5"], UnknownObjectError, 'unknown feature "return_5", did you mean "return_5d"'),
+        (
+            ["return_5"],
+            UnknownObjectError,
+            r'unknown feature "return_5" \(did you mean "return_5d"',
+        ),
         (["zzz"], UnknownObjectError, 'unknown feature "zzz": see'),
         ([], InputError, "name one feature or more"),
         (["rsi_14d", "rsi_14d"], InputError, "each once"),

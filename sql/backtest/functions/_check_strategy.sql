@@ -9,7 +9,7 @@ declare
     v_known constant text[] := array(select s.strategy from signal.strategies s where s.step is not null order by 1);
 begin
     if (p_strategy = any (v_known)) is not true then
-        raise exception 'unknown strategy "%"%: use %', p_strategy, backtest._closest(p_strategy, v_known),
+        raise exception 'unknown strategy "%"%: use %', p_strategy, ref._did_you_mean(p_strategy, v_known),
             array_to_string(v_known, ', ') using errcode = 'TT002';
     end if;
 end

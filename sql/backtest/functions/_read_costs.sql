@@ -15,14 +15,14 @@ declare
 begin
     select * into v from backtest.cost_models m where m.cost_model = p_costs;
     if not found then
-        raise exception 'unknown cost model "%"%: use %', p_costs, backtest._closest(p_costs, v_models),
+        raise exception 'unknown cost model "%"%: use %', p_costs, ref._did_you_mean(p_costs, v_models),
             array_to_string(v_models, ', ') using errcode = 'TT002';
     elsif jsonb_typeof(p_changes) <> 'object' then
         raise exception 'costs must be a JSON object of %', array_to_string(c_keys, ', ') using errcode = 'TT001';
     end if;
     select k into v_wrong from jsonb_object_keys(p_changes) k where k <> all (c_keys) order by 1 limit 1;
     if v_wrong is not null then
-        raise exception 'unknown key "%" in costs%: use %', v_wrong, backtest._closest(v_wrong, c_keys),
+        raise exception 'unknown key "%" in costs%: use %', v_wrong, ref._did_you_mean(v_wrong, c_keys),
             array_to_string(c_keys, ', ') using errcode = 'TT001';
     end if;
     begin

@@ -25,7 +25,7 @@ begin
         raise exception 'there is no feed: load data first' using errcode = 'TT002';
     end if;
     raise exception '%name the parameter feed, one of: %',
-        coalesce(format('unknown feed "%s"%s: ', p_feed, backtest._closest(p_feed, v_feeds)), ''),
+        coalesce(format('unknown feed "%s"%s: ', p_feed, ref._did_you_mean(p_feed, v_feeds)), ''),
         array_to_string(v_feeds, ', ') using errcode = 'TT002';
 end
 $$;

@@ -22,7 +22,7 @@ begin
     end if;
     select k into v_wrong from jsonb_object_keys(p_given) k where k <> all (c_keys) order by 1 limit 1;
     if v_wrong is not null then
-        raise exception 'unknown key "%" in portfolio%: use %', v_wrong, backtest._closest(v_wrong, c_keys),
+        raise exception 'unknown key "%" in portfolio%: use %', v_wrong, ref._did_you_mean(v_wrong, c_keys),
             array_to_string(c_keys, ', ') using errcode = 'TT001';
     end if;
     begin

@@ -44,11 +44,11 @@ begin
     select k into v_key from jsonb_object_keys(p_parameters) k
     where k <> all (c_own || v_fields) order by k limit 1;
     if v_key is not null then
-        raise exception 'unknown parameter "%"%: use %', v_key, backtest._closest(v_key, c_own || v_fields),
+        raise exception 'unknown parameter "%"%: use %', v_key, ref._did_you_mean(v_key, c_own || v_fields),
             array_to_string(c_own || v_fields, ', ') using errcode = 'TT001';
     elsif v_source <> all (c_sources) then
         raise exception 'unknown source "%"%: use session, quotes, bars or daily', v_source,
-            backtest._closest(v_source, c_sources) using errcode = 'TT001';
+            ref._did_you_mean(v_source, c_sources) using errcode = 'TT001';
     elsif v_fill not in ('next', 'same') then
         raise exception 'unknown fill "%": use next or same', v_fill using errcode = 'TT001';
     end if;

@@ -6,7 +6,6 @@ stable
 as $$
 declare
     v_unknown text;
-    v_like text;
 begin
     if coalesce(cardinality(p_features), 0) = 0 or array_position(p_features, null) is not null
         or (select count(distinct f) from unnest(p_features) f) < cardinality(p_features)
@@ -18,9 +17,9 @@ begin
     where not exists (select from signal.feature_definitions d where d.feature = f.feature)
     order by f.n limit 1;
     if v_unknown is not null then
-        v_like := signal._closest(v_unknown, array(select d.feature from signal.feature_definitions d));
         raise exception 'unknown feature "%"%: see signal.feature_definitions', v_unknown,
-            coalesce(', did you mean "' || v_like || '"?', '') using errcode = 'TT002';
+            ref._did_you_mean(v_unknown, array(select d.feature from signal.feature_definitions d))
+            using errcode = 'TT002';
     end if;
     return query
     select d.* from unnest(p_features) with ordinality f (feature, n)

@@ -10,8 +10,7 @@ begin
     select m.model_id into v_id from signal.models m where m.model = p_model;
     if v_id is null then
         raise exception 'unknown model "%"%: see signal.models', coalesce(p_model, 'null'),
-            coalesce(', did you mean "' || signal._closest(p_model, array(select m.model from signal.models m)) || '"?', '')
-            using errcode = 'TT002';
+            ref._did_you_mean(p_model, array(select m.model from signal.models m)) using errcode = 'TT002';
     end if;
     return v_id;
 end

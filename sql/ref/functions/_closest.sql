@@ -1,13 +1,12 @@
--- What was probably meant: ' (did you mean "x"?)' with the name that takes the fewest letters changed,
--- added, left out or swapped (Damerau 1964), or nothing where none is near.
-create or replace function backtest._closest(p_word text, p_words text[])
+-- The name that was probably meant: the one that takes the fewest letters changed, added, left out or
+-- swapped (Damerau 1964), whatever their case; null where none is near.
+create or replace function ref._closest(p_word text, p_words text[])
 returns text
 language plpgsql
 immutable
-set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_word constant text := left(coalesce(p_word, ''), 60);
+    v_word constant text := lower(left(coalesce(p_word, ''), 60));
     v_best text;
     v_least integer := 2 + length(v_word) / 4;
     v_name text;
@@ -22,11 +21,9 @@ begin
         for i in 1..length(v_word) loop
             v_row := array[i];
             for j in 1..length(v_name) loop
-                v_change := (substr(v_word, i, 1) <> substr(v_name, j, 1))::integer;
+                v_change := (substr(v_word, i, 1) <> substr(lower(v_name), j, 1))::integer;
                 v_row[j + 1] := least(v_row[j] + 1, v_one[j + 1] + 1, v_one[j] + v_change);
-                if i > 1 and j > 1 and substr(v_word, i, 1) = substr(v_name, j - 1, 1)
-                    and substr(v_word, i - 1, 1) = substr(v_name, j, 1)
-                then
+                if i > 1 and j > 1 and substr(v_word, i - 1, 2) = reverse(substr(lower(v_name), j - 1, 2)) then
                     v_row[j + 1] := least(v_row[j + 1], v_two[j - 1] + 1);
                 end if;
             end loop;
@@ -38,7 +35,8 @@ begin
             v_best := v_name;
         end if;
     end loop;
-    return coalesce(' (did you mean "' || v_best || '"?)', '');
+    return v_best;
 end
 $$;
-comment on function backtest._closest(text, text[]) is 'A hint at the name that was probably meant.';
+comment on function ref._closest(text, text[]) is 'The name that was probably meant.';
+grant execute on function ref._closest(text, text[]) to tsdb_reader, tsdb_worker_scheduler;
