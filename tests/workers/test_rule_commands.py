@@ -8,11 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rule_market import Trade, open_session, store
+from rule_market import Trade, open_session, step, store
 from rule_market import run as run_batches
 from workers.command_line import Run, runner
 
 DEFINITION = '{"pattern": [{"on": "trade", "when": "price > prev(price)"}]}'
+
+NO_SESSION = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
@@ -42,10 +44,14 @@ def test_rule_is_saved_listed_scanned_evaluated_disabled_and_enabled(
     line = "2013-10-07T13:30:01.000000Z up v2 A batch 1 price=2 prev(price)=1\n"
     assert run("scan", "up", str(session))[1] == line
     assert run("matches")[1] == ""
+    status, out, err = run("scan", "up", NO_SESSION)
+    assert (status, out) == (5, ""), err
+    assert "does not exist" in err
 
     assert run("enable", "up")[1] == "rule up is enabled\n"
     assert run("enable", "up")[1] == "rule up was enabled\n"
-    run_batches(conn, session, [1500, 2500, 3500])
+    step(conn, session, 1500, 2500)
+    step(conn, session, 2500, 3500)
     # Evaluated from the second batch on, where there is one trade and so no rise.
     assert run("matches", "--rule", "up")[1] == ""
     session = open_session(conn)
@@ -69,7 +75,7 @@ def test_rule_is_saved_listed_scanned_evaluated_disabled_and_enabled(
         (("enable", "up"), 'unknown rule "up"'),
         (("disable", "up"), 'unknown rule "up"'),
         (("matches", "--rule", "up"), 'unknown rule "up"'),
-        (("scan", "up", "00000000-0000-0000-0000-000000000000"), "does not exist"),
+        (("scan", "up", NO_SESSION), 'unknown rule "up"'),
     ],
 )
 def test_rule_command_of_no_use_is_refused_in_one_line(
