@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from daily_bars import add_bars
-from pair_market import NEXT_OPEN, load_wave, trade_session
+from pair_market import NEXT_OPEN, load_wave, save_pair, trade_session
 from tsdb_trader import research
 from tsdb_trader.api import backtest
 from tsdb_trader.errors import InputError, UnknownObjectError
@@ -166,7 +166,8 @@ def test_run_frames_add_up_to_the_summary(
     value = (executions["quantity"] * executions["price"]).sum()
     assert value / 50_000 == pytest.approx(summary.turnover, rel=1e-12)
     equity = research.run_equity(reader, summary.run_id)
-    assert equity["equity"].iloc[-1] / 50_000 == pytest.approx(summary.total_return, rel=1e-12)
+    assert equity["pnl"].iloc[-1] / 50_000 == pytest.approx(summary.total_return, rel=1e-12)
+    assert (equity["equity"] - 50_000).to_numpy() == pytest.approx(equity["pnl"].to_numpy())
     assert len(research.run_signals(reader, summary.run_id)) * 2 == summary.trades
     assert research.runs(reader, "pairs")["run_id"].tolist() == [summary.run_id]
     assert research.runs(reader, "others").empty
@@ -191,3 +192,59 @@ def test_trades_of_a_symbol_without_any_are_an_empty_frame(
 ) -> None:
     load_wave(conn, NEXT_OPEN, SECONDS)
     assert research.trades(reader, "A", NEXT_OPEN, END).empty
+
+
+def test_runs_beside_each_other_and_of_a_sweep(
+    conn: psycopg.Connection, reader: psycopg.Connection
+) -> None:
+    session = trade_session(conn, SECONDS)
+    given = {"session_id": str(session), "capital": 50_000}
+    first = backtest.run(conn, "pairs", given)
+    second = backtest.run(conn, "pairs", given | {"entry": 3.0})
+    compared = research.compare_runs(reader, first.run_id, second.run_id).set_index("measure")
+    assert compared.loc["trades", "a"] == first.trades
+    assert compared.loc["trades", "b"] == second.trades
+    sweep_id = backtest.open_sweep(conn, "pairs", given, {"entry": [2.0, 3.0]})
+    for point in backtest.sweep_points(conn, sweep_id):
+        backtest.run_point(conn, sweep_id, point)
+    swept = research.sweep(reader, sweep_id)
+    assert swept["entry"].tolist() == [2.0, 3.0]
+    assert swept["trades"].tolist() == [first.trades, second.trades]
+
+
+def test_spreads_per_minute_are_those_of_the_bars(
+    conn: psycopg.Connection, reader: psycopg.Connection
+) -> None:
+    load_wave(conn, NEXT_OPEN, SECONDS)
+    pair_id = save_pair(conn)
+    frame = research.spreads(reader, pair_id, NEXT_OPEN, END)
+    assert len(frame) > 0
+    pair = research.pairs(reader).set_index("pair_id").loc[pair_id]
+    expected = np.log(frame["mid_a"]) - pair["hedge_ratio"] * np.log(frame["mid_b"])
+    np.testing.assert_allclose(frame["spread"], expected, rtol=0, atol=1e-12)
+
+
+def test_tables_without_rows_are_empty_frames(
+    conn: psycopg.Connection, reader: psycopg.Connection
+) -> None:
+    for frame in (
+        research.calibrations(reader),
+        research.calibration_refusals(reader, 1),
+        research.rules(reader),
+        research.rule_matches(reader),
+        research.model_registry(reader),
+        research.predictions(reader, "none", NEXT_OPEN, END),
+        research.drift(reader, "none"),
+    ):
+        assert frame.empty
+        assert len(frame.columns) > 2
+
+
+def test_features_are_a_row_each(conn: psycopg.Connection, reader: psycopg.Connection) -> None:
+    conn.execute("select ref.add_instrument('AAA')")
+    instrument_id = conn.execute("select ref.instrument_id('AAA')").fetchone()[0]
+    add_bars(conn, instrument_id, {"2014-06-05": 100, "2014-06-06": 102, "2014-06-09": 51})
+    window = datetime(2014, 6, 5, tzinfo=UTC), datetime(2014, 6, 10, tzinfo=UTC)
+    frame = research.features(reader, ["return_1d"], ["AAA"], *window)
+    assert frame["feature"].tolist() == ["return_1d", "return_1d"]
+    assert frame["value"].tolist() == pytest.approx([0.02, -0.5])

@@ -57,7 +57,7 @@ def bars(
     return read_frame(
         conn,
         query.replace("market.bars", _BARS[every]),
-        {"instruments": _instruments(conn, symbols), "start": start, "end": end, "feed": feed},
+        {"instruments": instruments(conn, symbols), "start": start, "end": end, "feed": feed},
     )
 
 
@@ -109,7 +109,7 @@ def quotes(conn: Connection, symbol: str, start: datetime, end: datetime) -> pd.
            where q.instrument_id = any (%(instruments)s)
                and q.ts >= %(start)s and q.ts < %(end)s
            order by q.ts, q.ns, f.feed, q.source_id, q.seq""",
-        {"instruments": _instruments(conn, [symbol]), "start": start, "end": end},
+        {"instruments": instruments(conn, [symbol]), "start": start, "end": end},
     )
 
 
@@ -122,7 +122,7 @@ def trades(conn: Connection, symbol: str, start: datetime, end: datetime) -> pd.
            where t.instrument_id = any (%(instruments)s)
                and t.ts >= %(start)s and t.ts < %(end)s
            order by t.ts, t.ns, f.feed, t.source_id, t.seq""",
-        {"instruments": _instruments(conn, [symbol]), "start": start, "end": end},
+        {"instruments": instruments(conn, [symbol]), "start": start, "end": end},
     )
 
 
@@ -304,16 +304,16 @@ def run_executions(conn: Connection, run_id: int) -> pd.DataFrame:
 
 
 def run_equity(conn: Connection, run_id: int) -> pd.DataFrame:
-    """Return the equity of a backtest: the profit and loss since its start."""
+    """Return the equity of a backtest over time: its capital and what became of it."""
     return read_frame(
         conn,
-        """select e.as_of, e.equity from backtest.equity e
+        """select e.as_of, e.equity, e.pnl from backtest.equity e
            where e.run_id = %(run_id)s order by e.as_of""",
         {"run_id": run_id},
     )
 
 
-def _instruments(conn: Connection, symbols: Sequence[str]) -> list[int]:
+def instruments(conn: Connection, symbols: Sequence[str]) -> list[int]:
     """Return the symbols' instruments, also where a window without rows would ask for none."""
     with translated():
         rows = conn.execute(
