@@ -37,6 +37,9 @@ UNAUDITED = {
     "market.refresh_quality": "measured from stored ticks; the same whoever asks",
     "market.resolve_news": "follows from the registered symbols; the same whoever asks",
     "ops.check_invariants": "reads, writes nothing",
+    "signal.record_predictions": "computed from stored features; the same whoever asks",
+    "signal.watch_drift": "measured from stored features; the same whoever asks",
+    "signal.note_model_failure": "adds a message for people; decides nothing",
 }
 """Volatile functions that people may call and that leave no row, and why that is enough."""
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from factories import Venue, open_session, order, set_quote, submit
+from factories import Venue, add_instrument, open_session, order, set_quote, submit
 from workers.command_line import Done, Run, runner
 
 WHY = ("--reason", "looks wrong")
@@ -109,7 +109,8 @@ def _refuse(question: str, *, abort: bool) -> None:
     raise typer.Abort
 
 
-def test_states_are_set_listed_and_ended(run: Run) -> None:
+def test_states_are_set_listed_and_ended(conn: psycopg.Connection, run: Run) -> None:
+    add_instrument(conn, "IBM")
     assert run("reduce", "--scope", "symbol=IBM", *WHY).out == "symbol=IBM is reducing\n"
     assert run("halt", "--scope", "symbol=IBM", "--scope", "venue=SIM", *WHY).status == 0
     listed = run("states").out.splitlines()
@@ -129,7 +130,8 @@ def test_states_are_set_listed_and_ended(run: Run) -> None:
     assert "by tsdb_trader: calm" in run("states", "--all").out
 
 
-def test_limits_are_set_listed_and_withdrawn(run: Run) -> None:
+def test_limits_are_set_listed_and_withdrawn(conn: psycopg.Connection, run: Run) -> None:
+    add_instrument(conn, "IBM")
     setting = ("set-limit", "order_quantity", "500", "--scope", "symbol=IBM", *WHY)
     times = ("--from", "2013-10-08T14:00Z", "--to", "2013-10-09T14:00Z")
     assert run(*setting, *times) == Done(0, "", "")

@@ -14,7 +14,7 @@ from workers.command_line import Run, runner
 
 DEFINITION = '{"pattern": [{"on": "trade", "when": "price > prev(price)"}]}'
 
-NO_SESSION = "00000000-0000-0000-0000-000000000000"
+NO_SESSION = "11111111-1111-1111-1111-111111111111"
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_rule_is_saved_listed_scanned_evaluated_disabled_and_enabled(
         (("enable", "up"), 'unknown rule "up"'),
         (("disable", "up"), 'unknown rule "up"'),
         (("matches", "--rule", "up"), 'unknown rule "up"'),
-        (("scan", "up", NO_SESSION), 'unknown rule "up"'),
+        (("scan", "up", NO_SESSION), "does not exist"),
     ],
 )
 def test_rule_command_of_no_use_is_refused_in_one_line(

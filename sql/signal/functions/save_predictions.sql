@@ -23,6 +23,8 @@ declare
     v_rows constant integer := coalesce(cardinality(p_as_ofs), 0);
     v_written integer;
 begin
+    perform ops._audit('signal.save_predictions', p_version_id::text,
+        jsonb_build_object('from', p_from, 'to', p_to, 'rows', v_rows));
     select m.model, cardinality(v.features) into v_model, v_width
     from signal.model_versions v join signal.models m using (model_id) where v.version_id = p_version_id;
     if not found then
