@@ -235,6 +235,9 @@ def test_run_without_a_trade_has_no_sharpe(conn: psycopg.Connection) -> None:
         ("pairs", {"feed": "nope"}, "none", "TT002", "one of: test"),
         ("pairs", {"pairs": [99]}, "none", "TT002", "pair 99 does not exist"),
         ("pairs", {"pairs": "all"}, "none", "TT001", "cannot be read"),
+        ("pairs", {"pairs": []}, "none", "TT001", "at least one id"),
+        ("pairs", {"instances": [None]}, "none", "TT001", "at least one id"),
+        ("pairs", {"instances": [1], "pairs": [2]}, "none", "TT001", "give one of them"),
         ("pairs", {"grid": "soon"}, "none", "TT001", "cannot be read"),
         ("pairs", {"source": "bars", "grid": "90 seconds"}, "none", "TT001", "whole minutes"),
         ("pairs", {"capital": 0}, "none", "TT001", "capital"),
@@ -258,6 +261,21 @@ def test_run_wrong_input_names_what_is_allowed(
         )
     assert caught.value.sqlstate == state
     assert conn.execute("select count(*) from backtest.runs").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("value", ["NaN", None, "x", 0.1])
+def test_run_wrong_strategy_parameter_has_a_short_context(
+    conn: psycopg.Connection, value: float | str | None
+) -> None:
+    # psql prints the context: the error must not drown in the text of what steps the strategy.
+    load_wave(conn, NEXT_OPEN, 10)
+    save_pair(conn)
+    with pytest.raises(psycopg.Error) as caught:
+        conn.execute(
+            "select backtest.run('pairs', %s, %s, %s)", (Jsonb({"entry": value}), NEXT_OPEN, END)
+        )
+    assert caught.value.sqlstate == "TT001"
+    assert len((caught.value.diag.context or "").splitlines()) < 10
 
 
 def test_run_reversed_window_is_an_error(conn: psycopg.Connection) -> None:

@@ -134,7 +134,17 @@ def test_deflated_sharpe_is_that_of_the_papers_example(
 
 
 @pytest.mark.parametrize(
-    "arguments", ["0.1, 1, 0, 3, 5, 0.1", "0.1, 100, 0, 3, 0, 0.1", "0.1, 100, 0, 3, 5, 'NaN'"]
+    "arguments",
+    [
+        "0.1, 1, 0, 3, 5, 0.1",
+        "0.1, 100, 0, 3, 0, 0.1",
+        "0.1, 100, 0, 3, 5, 'NaN'",
+        "0.1, 100, 0, 3, 5, -0.1",
+        "'NaN', 100, 0, 3, 5, 0.1",
+        "'-infinity', 100, 0, 3, 5, 0.1",
+        "0.1, 100, 'NaN', 3, 5, 0.1",
+        "0.1, 100, 0, 'infinity', 5, 0.1",
+    ],
 )
 def test_deflated_sharpe_of_what_cannot_be_is_an_error(
     conn: psycopg.Connection, arguments: str
@@ -142,6 +152,33 @@ def test_deflated_sharpe_of_what_cannot_be_is_an_error(
     with pytest.raises(psycopg.Error) as caught:
         conn.execute(f"select backtest.deflated_sharpe({arguments})")
     assert caught.value.sqlstate == "TT001"
+
+
+def test_deflated_sharpe_is_for_readers(connect_as: Callable[..., psycopg.Connection]) -> None:
+    row = (
+        connect_as("tsdb_readonly")
+        .execute("select backtest.deflated_sharpe(0.1, 100, 0, 3, 5, 0.01)")
+        .fetchone()
+    )
+    assert row is not None
+    # scipy, by the formula of deflate().
+    expected = 0.1 * (
+        (1 - np.euler_gamma) * stats.norm.ppf(0.8)
+        + np.euler_gamma * stats.norm.ppf(1 - 1 / (5 * np.e))
+    )
+    assert row[0] == pytest.approx(
+        stats.norm.cdf((0.1 - expected) * np.sqrt(99) / np.sqrt(1 + 0.5 * 0.01)), rel=1e-8
+    )
+
+
+@pytest.mark.parametrize("call", ["overfitting", "judge_sweep"])
+@pytest.mark.parametrize("sweep", [99, None])
+def test_judgement_of_an_unknown_sweep_is_an_error(
+    conn: psycopg.Connection, call: str, sweep: int | None
+) -> None:
+    with pytest.raises(psycopg.Error, match="does not exist") as caught:
+        conn.execute(f"select * from backtest.{call}(%s)", (sweep,))
+    assert caught.value.sqlstate == "TT002"
 
 
 @pytest.mark.parametrize(

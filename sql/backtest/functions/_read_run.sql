@@ -37,10 +37,12 @@ declare
     v_fill text := p_parameters->>'fill';
     v_pairs bigint[];
     v_wrong bigint;
+    v_changes jsonb;
 begin
     if jsonb_typeof(p_parameters) is distinct from 'object' then
         raise exception 'the parameters of a backtest must be a JSON object' using errcode = 'TT001';
     end if;
+    v_changes := p_parameters - c_own;
     select k into v_key from jsonb_object_keys(p_parameters) k
     where k <> all (c_own || v_fields) order by k limit 1;
     if v_key is not null then
@@ -93,6 +95,14 @@ begin
         raise exception 'delisted_after must be above zero' using errcode = 'TT001';
     end if;
 
+    if p_parameters ?& array['instances', 'pairs'] then
+        raise exception 'instances and pairs are the same parameter: give one of them' using errcode = 'TT001';
+    elsif p_parameters ?| array['instances', 'pairs']
+        and (v_pairs is null or array_position(v_pairs, null) is not null)
+    then
+        raise exception 'instances must be a list of at least one id, none of them null' using errcode = 'TT001';
+    end if;
+
     if v_source = 'session' then
         if v_session_id is null then
             raise exception 'source session needs the parameter session_id' using errcode = 'TT001';
@@ -136,12 +146,20 @@ begin
         raise exception 'pair % is not valid at any time from % to %: take a window after its calibration, or allow it with "in_sample": true',
             v_wrong, p_from, p_to using errcode = 'TT001';
     end if;
+    -- Here and not where they are stepped: an error there has a page of context.
+    if p_strategy = 'pairs' and v_changes <> '{}' then
+        perform signal.read_parameters(p.parameters, v_changes) from signal.pairs p where p.pair_id = any (v_pairs);
+    elsif v_changes <> '{}' then
+        perform signal._check_parameters(s, n.parameters || v_changes)
+        from signal.instances n join signal.strategies s using (strategy_id)
+        where n.instance_id = any (v_pairs);
+    end if;
     return jsonb_build_object(
         'strategy', p_strategy, 'source', v_source, 'session_id', v_session_id, 'feed', v_feed, 'grid', v_grid,
         'fill', coalesce(v_fill, case when v_source in ('bars', 'daily') then 'next' else 'same' end),
         'instances', v_pairs, 'capital', v_capital, 'delisted_after', v_delisted, 'in_sample', v_in_sample,
         'seed', v_seed, 'costs', coalesce(p_parameters->'costs', '{}'),
-        'portfolio', backtest._read_portfolio(p_strategy, v_session_id, p_parameters->'portfolio'), 'changes', p_parameters - c_own);
+        'portfolio', backtest._read_portfolio(p_strategy, v_session_id, p_parameters->'portfolio'), 'changes', v_changes);
 end
 $$;
 comment on function backtest._read_run(text, jsonb, timestamptz, timestamptz) is

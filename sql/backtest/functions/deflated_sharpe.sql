@@ -6,7 +6,7 @@
 -- p_skewness, p_kurtosis   of the periods' returns; a normal distribution has 0 and 3;
 -- p_trials       number of independent trials; p_variance: of their Sharpe ratios, of one period.
 -- With one trial it is the probabilistic Sharpe ratio. Null where an argument is null or the ratio is not
--- defined. Errors: TT001 arguments that cannot be.
+-- defined. Errors: TT001 arguments that cannot be, NaN and infinity among them.
 create or replace function backtest.deflated_sharpe(
     p_sharpe double precision,
     p_observations bigint,
@@ -20,6 +20,7 @@ language plpgsql
 immutable
 strict
 parallel safe
+security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -27,8 +28,11 @@ declare
     v_spread double precision;
     v_expected double precision := 0;
 begin
-    if p_observations < 2 or p_trials < 1 or not p_variance >= 0 or p_variance >= 'infinity' then
-        raise exception 'a deflated Sharpe ratio needs two observations, a trial, and a variance that is finite and not below zero'
+    -- NaN sorts above infinity.
+    if p_observations < 2 or p_trials < 1 or p_variance < 0
+        or greatest(p_variance, abs(p_sharpe), abs(p_skewness), abs(p_kurtosis)) >= 'infinity'
+    then
+        raise exception 'a deflated Sharpe ratio needs two observations, a trial, finite figures, and a variance that is not below zero'
             using errcode = 'TT001';
     end if;
     v_spread := 1 - p_skewness * p_sharpe + (p_kurtosis - 1) / 4 * p_sharpe * p_sharpe;

@@ -1,6 +1,7 @@
 -- What the best run of a sweep is worth: its Sharpe ratio, deflated for the number of trials and their
 -- variance (backtest.deflated_sharpe, all points of the grid as independent trials, which is strict: similar
--- points are fewer trials), and the probability that choosing it was overfitting (backtest.overfitting). sharpe is of one period. Errors: as backtest.overfitting.
+-- points are fewer trials), and the probability that choosing it was overfitting (backtest.overfitting).
+-- sharpe is of one period. Errors: as backtest.overfitting.
 create or replace function backtest.judge_sweep(p_sweep_id bigint, p_blocks integer default 16)
 returns table (
     run_id bigint, point jsonb, trials integer, periods integer, sharpe double precision, skewness double precision,
@@ -12,6 +13,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- The join below asks for nothing where the sweep has no run.
+    if not exists (select from backtest.runs r where r.sweep_id = p_sweep_id) then
+        perform backtest.overfitting(p_sweep_id, p_blocks);
+    end if;
     return query
     with moments as (
         select r.run_id, r.changes, count(m.change)::integer as n, avg(m.change) as mean,
