@@ -48,7 +48,6 @@ declare
     v_deadline double precision;
     v_clock integer;
     v_event jsonb;
-    v_sequence jsonb;
 begin
     if p_machine.begun is not null and coalesce(cardinality(p_hits), 0) = 0
         and (p_machine.deadline <= p_until) is not true
@@ -147,15 +146,14 @@ begin
                 else
                     v_time := v_now;
                 end if;
-                v_event := coalesce(v_event, signal._rule_hit_event(v_hit));
-                v_sequence := case when i > 1 then v_events[i - 1] else '[]' end
-                    || jsonb_build_array(v_event || jsonb_build_object('step', i));
                 if i < v_count then
                     -- An absence is waited for from the first time on that the step before it was reached.
                     if v_begun[i] is null or v_steps[i + 1].kind <> 'absent' then
                         v_begun[i] := v_time;
                         v_reached[i] := v_now;
-                        v_events[i] := v_sequence;
+                        v_event := coalesce(v_event, signal._rule_hit_event(v_hit));
+                        v_events[i] := case when i > 1 then v_events[i - 1] else '[]' end
+                            || jsonb_build_array(v_event || jsonb_build_object('step', i));
                         v_seen[i + 1] := 0;
                     end if;
                     continue;
@@ -167,7 +165,8 @@ begin
                         between p_plan.from_s and p_plan.to_s)
                 then
                     v_last := v_now;
-                    v_found := v_found || row(v_now, v_sequence)::signal.rule_found;
+                    v_found := v_found || row(v_now, case when i > 1 then v_events[i - 1] else '[]' end
+                        || jsonb_build_array(coalesce(v_event, signal._rule_hit_event(v_hit)) || jsonb_build_object('step', i)))::signal.rule_found;
                 end if;
                 exit;
             end loop;
