@@ -20,7 +20,6 @@ language plpgsql
 immutable
 strict
 parallel safe
-security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare

@@ -11,3 +11,4 @@ begin
 end
 $$;
 comment on function portfolio._closed(numeric, numeric) is 'How much of a position a fill closes.';
+grant execute on function portfolio._closed(numeric, numeric) to tsdb_reader;

@@ -13,3 +13,4 @@ begin
 end
 $$;
 comment on function portfolio._cost_closed(numeric, numeric, numeric) is 'What a closed part had cost.';
+grant execute on function portfolio._cost_closed(numeric, numeric, numeric) to tsdb_reader;

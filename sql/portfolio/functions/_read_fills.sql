@@ -36,3 +36,4 @@ exception
 end
 $$;
 comment on function portfolio._read_fills(jsonb) is 'Reads fills as portfolio.replay takes them.';
+grant execute on function portfolio._read_fills(jsonb) to tsdb_reader;

@@ -36,3 +36,4 @@ end
 $$;
 comment on function risk._chi_square_tail(double precision, integer) is
     'Probability that a chi-square variable exceeds a value.';
+grant execute on function risk._chi_square_tail(double precision, integer) to tsdb_reader;

@@ -34,3 +34,4 @@ begin
 end
 $$;
 comment on function risk._cholesky(double precision[]) is 'The Cholesky factor of a covariance.';
+grant execute on function risk._cholesky(double precision[]) to tsdb_reader;

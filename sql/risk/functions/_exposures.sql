@@ -47,3 +47,4 @@ end
 $$;
 comment on function risk._exposures(double precision[], double precision[]) is
     'The covariance of each position''s return with the whole''s P&L.';
+grant execute on function risk._exposures(double precision[], double precision[]) to tsdb_reader;

@@ -9,3 +9,4 @@ as $$
         + case when p_hits = 0 then 0 else p_hits * pg_catalog.ln(p_probability) end
 $$;
 comment on function risk._log_likelihood(bigint, bigint, double precision) is 'Log-likelihood of independent hits.';
+grant execute on function risk._log_likelihood(bigint, bigint, double precision) to tsdb_reader;

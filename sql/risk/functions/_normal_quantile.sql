@@ -42,3 +42,4 @@ begin
 end
 $$;
 comment on function risk._normal_quantile(double precision) is 'The standard normal''s quantile.';
+grant execute on function risk._normal_quantile(double precision) to tsdb_reader;

@@ -16,3 +16,4 @@ begin
 end
 $$;
 comment on function risk._require_numbers(double precision[], text) is 'Refuses arrays without usable numbers.';
+grant execute on function risk._require_numbers(double precision[], text) to tsdb_reader;

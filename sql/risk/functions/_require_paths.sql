@@ -20,3 +20,4 @@ begin
 end
 $$;
 comment on function risk._require_paths(integer, integer, bigint) is 'Refuses a simulation of no use.';
+grant execute on function risk._require_paths(integer, integer, bigint) to tsdb_reader;

@@ -11,3 +11,4 @@ begin
 end
 $$;
 comment on function risk._require_share(double precision, text) is 'Refuses what is no share between 0 and 1.';
+grant execute on function risk._require_share(double precision, text) to tsdb_reader;

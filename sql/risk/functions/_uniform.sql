@@ -9,3 +9,4 @@ as $$
     select risk._uniform_of(pg_catalog.hashint8extended(p_path, p_seed), p_draw)
 $$;
 comment on function risk._uniform(bigint, bigint, bigint) is 'A uniform number decided by its arguments.';
+grant execute on function risk._uniform(bigint, bigint, bigint) to tsdb_reader;

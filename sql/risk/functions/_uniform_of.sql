@@ -11,3 +11,4 @@ as $$
         & 9007199254740991) + 0.5::double precision) / 9007199254740992
 $$;
 comment on function risk._uniform_of(bigint, bigint) is 'A uniform number decided by its arguments.';
+grant execute on function risk._uniform_of(bigint, bigint) to tsdb_reader;

@@ -18,3 +18,4 @@ begin
 end
 $$;
 comment on function risk._variance(double precision[], double precision[]) is 'The variance of the whole''s P&L.';
+grant execute on function risk._variance(double precision[], double precision[]) to tsdb_reader;

@@ -28,4 +28,4 @@ begin
 end
 $$;
 comment on function signal._find_features(text[]) is 'The definitions of features, in the order given.';
-grant execute on function signal._find_features(text[]) to tsdb_reader, tsdb_worker_scheduler;
+grant execute on function signal._find_features(text[]) to tsdb_reader, tsdb_worker_scheduler, tsdb_worker_signals;

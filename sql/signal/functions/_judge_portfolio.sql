@@ -51,3 +51,5 @@ $$;
 comment on function signal._judge_portfolio(
     bigint[], bigint[], integer[], signal.portfolio_input, signal.portfolio_parameters) is
     'Which constraint of a portfolio a change of net quantities breaks; null if none.';
+grant execute on function signal._judge_portfolio(
+    bigint[], bigint[], integer[], signal.portfolio_input, signal.portfolio_parameters) to tsdb_reader;

@@ -16,4 +16,4 @@ begin
 end
 $$;
 comment on function signal._model_id(text) is 'The id of a model.';
-grant execute on function signal._model_id(text) to tsdb_reader, tsdb_worker_scheduler;
+grant execute on function signal._model_id(text) to tsdb_reader, tsdb_worker_scheduler, tsdb_worker_signals;

@@ -18,4 +18,4 @@ as $$
     end
 $$;
 comment on function signal._refusal(text[], double precision[], text) is 'Why a row of features cannot be scored.';
-grant execute on function signal._refusal(text[], double precision[], text) to tsdb_reader, tsdb_worker_scheduler;
+grant execute on function signal._refusal(text[], double precision[], text) to tsdb_reader, tsdb_worker_scheduler, tsdb_worker_signals;
