@@ -53,7 +53,9 @@ def run(
 ) -> None:
     """Backtest a strategy with one query, backtest.run(...), and print its summary."""
     from tsdb_trader import db
-    from tsdb_trader.api import backtest as api
+    from tsdb_trader.api import strategies as api
+    from tsdb_trader.config import settings
+    from tsdb_trader.strategies import load_all
 
     parameters = _read_parameters(
         {"session_id": session, "source": source, "feed": feed}, changes or []
@@ -61,7 +63,8 @@ def run(
     begin = None if start is None else parse_time(start)
     finish = None if end is None else parse_time(end)
     with db.connect(application_name="tsdb-trader backtest") as conn:
-        summary = api.run(conn, strategy, parameters, begin, finish, costs)
+        classes = load_all(settings().strategies)
+        summary = api.run(conn, classes, strategy, parameters, begin, finish, costs)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(summary)))
         return
