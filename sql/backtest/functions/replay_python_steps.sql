@@ -36,7 +36,12 @@ begin
         full join (
             select y.* from signal.python_steps y
             join signal.instances i on i.instance_id = y.instance_id
-            where y.session_id = p_session_id and i.strategy_id = v_strategy.strategy_id) y
+            where y.session_id = p_session_id and i.strategy_id = v_strategy.strategy_id
+                -- The state of an instance that was stopped with it is none.
+                and not exists (
+                    select from signal.strategy_errors e
+                    where e.session_id = p_session_id and e.strategy_id = i.strategy_id
+                        and coalesce(e.instance_id, y.instance_id) = y.instance_id and e.batch_no <= y.batch_no)) y
             on y.instance_id = n.instance_id and y.batch_no = n.batch_no and y.as_of = (n.input).as_of
         order by 2, 3;
     end loop;

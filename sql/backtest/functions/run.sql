@@ -55,13 +55,13 @@ declare
     v_run_id bigint;
 begin
     perform backtest._check_strategy(p_strategy);
-    v_costs := backtest._read_costs(p_costs, coalesce(p_parameters->'costs', '{}'));
-    v_run := backtest._read_run(p_strategy, p_parameters, p_from, p_to);
     if p_decisions is not null and (jsonb_typeof(p_decisions) <> 'array' or not exists (
         select from signal.strategies s where s.strategy = p_strategy and s.python_class is not null))
     then
         raise exception 'p_decisions is a list, and for a strategy in Python alone' using errcode = 'TT001';
     end if;
+    v_costs := backtest._read_costs(p_costs, coalesce(p_parameters->'costs', '{}'));
+    v_run := backtest._read_run(p_strategy, p_parameters, p_from, p_to);
 
     insert into backtest.runs
         (strategy, parameters, from_ts, to_ts, costs, code_hash, data_watermark, run_by, seed, warnings)

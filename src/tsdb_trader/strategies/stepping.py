@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from tsdb_trader.strategies.base import StepInput
 from tsdb_trader.strategies.codec import decode, encode
 from tsdb_trader.strategies.loading import Loaded
 
+_EVENT = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LARGEST = 2**63 - 1
 _OWN = ("event", "quantities", "score")
 
@@ -107,6 +109,8 @@ class Instance:
         event, quantities = document.pop("event"), document.pop("quantities")
         if any(abs(quantity) > _LARGEST for quantity in quantities):
             raise InputError("quantities is out of range")
+        if event is not None and (event == "rebalance" or not _EVENT.fullmatch(event)):
+            raise InputError(f"the event {event!r} is no name for one")
         if legs is not None and event is not None and len(quantities) != legs:
             raise InputError(f"a signal needs a quantity for each of {legs} legs")
         return Step(event, quantities, document.pop("score", None), document)
