@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,12 +13,12 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from guide import blocks, python_cross
 from pair_market import NEXT_OPEN, OPEN, load_wave, open_replay, save_pair, write_batches
 from tsdb_trader.api import backtest, strategies
 from tsdb_trader.errors import InputError, TransitionError, UnknownObjectError
 from tsdb_trader.strategies import Loaded, load
 
-GUIDE = Path(__file__).parents[2] / "docs" / "strategies.md"
 PARAMETERS = {"fast_s": 5.0, "slow_s": 30.0, "quantity": 100}
 SECONDS = 90
 
@@ -86,17 +85,6 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return to_module
 
 
-def example() -> str:
-    """Return the guide's strategy in Python."""
-    (source,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.S)
-    return str(source)
-
-
-def sql_example() -> str:
-    """Return the guide's strategy in SQL: the same rule."""
-    return re.findall(r"```sql\n(.*?)```", GUIDE.read_text(), re.S)[0]
-
-
 def one(conn: psycopg.Connection, statement: str, *arguments: Any) -> Any:
     row = conn.execute(statement, arguments).fetchone()
     assert row is not None
@@ -134,7 +122,7 @@ def parity(conn: psycopg.Connection, session: uuid.UUID, *loaded: Loaded) -> lis
 
 def add_cross(conn: psycopg.Connection, write: Write) -> tuple[Loaded, int]:
     """Register the guide's class with an instance on A."""
-    loaded = load(f"{write(example())}:PythonCross")
+    loaded = load(f"{write(python_cross())}:PythonCross")
     strategies.register(conn, loaded)
     return loaded, strategies.save_instance(conn, loaded, ["A"], "test", PARAMETERS, OPEN)
 
@@ -166,10 +154,10 @@ def decided(
 def test_guide_class_is_short_and_signals_as_the_sql_one_live_and_in_a_backtest(
     conn: psycopg.Connection, write: Write
 ) -> None:
-    assert len([line for line in example().splitlines() if line.strip()]) < 40
+    assert len([line for line in python_cross().splitlines() if line.strip()]) < 40
     load_wave(conn, NEXT_OPEN, SECONDS)
     save_pair(conn)
-    conn.execute(sql_example())
+    conn.execute(blocks("sql")[0])
     loaded, instance = add_cross(conn, write)
     session = trade(conn, loaded)
     live = decided(conn, "signal.signals", "python_cross", session_id=session)
@@ -291,7 +279,7 @@ def test_python_class_that_is_not_the_registered_one_is_stopped(
     load_wave(conn, NEXT_OPEN, 10)
     save_pair(conn)
     add_cross(conn, write)
-    edited = load(f"{write(example() + '# Changed since.')}:PythonCross")
+    edited = load(f"{write(python_cross() + '# Changed since.')}:PythonCross")
     classes = [edited] if change == "edited" else []
     session = trade(conn, *classes, seconds=10)
     ((instance, sql_state, message),) = conn.execute(
@@ -309,17 +297,19 @@ def test_python_class_that_is_not_the_registered_one_is_stopped(
         )
 
 
+MIDDLE = "batch_no = (select min(batch_no) from signal.python_steps where batch_no > 8)"
 CHANGES = [
     ("update signal.python_steps set state = jsonb_set(state, '{body,fast}', '1.5') "
-     "where batch_no = 12", {"python_state"}),
-    ("update signal.python_steps set state = jsonb_set(state, '{event}', '\"cross\"') "
-     "where batch_no = 12", {"python_state", "missing_signal"}),
+     f"where {MIDDLE}", {"python_state"}),
+    ("update signal.python_steps set state = jsonb_set(state, '{event}', case "
+     "when state->>'event' is null then '\"cross\"'::jsonb else 'null' end) "
+     f"where {MIDDLE}", {"python_state", "consumption"}),
     ("delete from signal.python_steps where batch_no > 15",
      {"python_state", "strategy_error", "state"}),
     ("update signal.instances set parameters = parameters || '{\"fast_s\": 9}'",
      {"python_state", "parameters"}),
     ("insert into signal.python_steps select session_id, instance_id, 99, as_of, state "
-     "from signal.python_steps where batch_no = 12", {"python_state"}),
+     f"from signal.python_steps where {MIDDLE}", {"python_state"}),
 ]  # fmt: skip
 
 
@@ -478,11 +468,11 @@ def test_registration_again_keeps_the_fields_and_takes_new_code(
     load_wave(conn, NEXT_OPEN, 5)
     add_cross(conn, write)
     code = one(conn, "select signal.code_hash('python_cross')")
-    other = load(f"{write(example() + '# Changed.')}:PythonCross")
+    other = load(f"{write(python_cross() + '# Changed.')}:PythonCross")
     strategies.register(conn, other)
     assert one(conn, "select signal.code_hash('python_cross')") != code
     wider = load(
-        f"{write(example().replace('fast: float', 'more: float = 0.0; fast: float'))}:PythonCross"
+        f"{write(python_cross().replace('fast: float', 'more: float = 0.0; fast: float'))}:PythonCross"
     )
     with pytest.raises(TransitionError, match="other fields"):
         strategies.register(conn, wider)

@@ -195,7 +195,18 @@ def _figure(value: float | None, form: str) -> str:
 
 def _read_parameters(given: dict[str, str | None], changes: Iterable[str]) -> dict[str, Any]:
     parameters: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    return parameters | dict(_read_change(text) for text in changes)
+    return parameters | read_changes(changes)
+
+
+def read_changes(changes: Iterable[str]) -> dict[str, Any]:
+    """Return parameters given as ``name=value``, the values as JSON where they are.
+
+    Raises
+    ------
+    InputError
+        One is not written so.
+    """
+    return dict(_read_change(text) for text in changes)
 
 
 def _read_change(text: str) -> tuple[str, Any]:
