@@ -45,6 +45,7 @@ _COMMANDS = {
     "backtest": _entry(
         "backtest", "app", "Backtest a strategy with one query; sweep, compare, check."
     ),
+    "strategy": _entry("strategy", "app", "Strategies in Python: register, save instances."),
     "model": _entry("model", "app", "Models: train, look at, let answer, score, watch."),
     "parity": _entry("calibrate", "parity", "Compare a session's signals with recomputed ones."),
     "news": _entry("news", "app", "Scores and symbols of stored headlines."),

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     """Where the gateway finds the venue, and where the venue listens."""
     fix_port: int = Field(default=0, ge=0, le=65535)
     """FIX port of the simulated venue; 0 picks a free one at `up` and hands it to the workers."""
+    strategies: str = ""
+    """Strategies in Python that are loaded: module:Class,module:Class."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """What the workers log, at the least."""
 

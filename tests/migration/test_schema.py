@@ -160,7 +160,7 @@ def test_strategy_and_risk_functions_do_not_read_the_clock():
                 "_end_breaches.sql", "_finish_plan.sql", "refresh_returns.sql", "save_factors.sql", "record_var.sql", "_prepare_set.sql",
                 "save_calibration.sql", "schedule_calibration.sql",
                 "save_instance.sql", "save_beta.sql", "register_strategy.sql",
-                "_end_periods.sql", "save_rule.sql",
+                "_end_periods.sql", "save_rule.sql", "register_python_strategy.sql",
             }  # fmt: skip
             assert path.name in allowed or not re.search(
                 r"\b(now|clock_timestamp|statement_timestamp)\(", code

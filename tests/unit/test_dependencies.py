@@ -28,7 +28,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"db"}),
     frozenset({"embedded"}),
     frozenset({"_private"}),
-    frozenset({"config"}),
+    frozenset({"config", "strategies"}),
     frozenset({"__init__", "clock", "errors", "logs", "model"}),
 )
 

@@ -6,7 +6,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_known constant text[] := array(select s.strategy from signal.strategies s where s.step is not null order by 1);
+    v_known constant text[] := array(select s.strategy from signal.strategies s where s.state_type is not null order by 1);
 begin
     if (p_strategy = any (v_known)) is not true then
         raise exception 'unknown strategy "%"%: use %', p_strategy, ref._did_you_mean(p_strategy, v_known),

@@ -17,14 +17,8 @@ declare
     c_own constant text[] := array['source', 'session_id', 'feed', 'grid', 'fill', 'pairs', 'instances', 'capital',
                                    'in_sample', 'delisted_after', 'costs', 'seed', 'portfolio'];
     c_sources constant text[] := array['session', 'quotes', 'bars', 'daily'];
-    v_fields constant text[] := array(
-        select a.attname::text
-        from signal.strategies s
-        join pg_type t on t.oid = to_regtype(s.parameters_type)
-        join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
-        join pg_attribute a on a.attrelid = b.typrelid and a.attnum > 0 and not a.attisdropped
-        where s.strategy = p_strategy
-        order by a.attnum);
+    v_fields constant text[] := (
+        select signal._parameter_names(s) from signal.strategies s where s.strategy = p_strategy);
     v_key text;
     v_source text := p_parameters->>'source';
     v_session_id uuid;

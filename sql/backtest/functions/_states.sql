@@ -15,12 +15,12 @@ as $$
 begin
     if p_run->>'strategy' = 'pairs' then
         return query select * from backtest._step_pairs(p_run, p_times, p_series, p_from, p_all);
+    elsif exists (
+        select from signal.strategies s where s.strategy = p_run->>'strategy' and s.python_class is not null)
+    then
+        return query select * from backtest._python_states(p_run, p_times, p_series, p_from, p_to, p_all);
     else
-        -- Without a window of its own a stored session has that of its batches.
-        return query select * from backtest._step_instances(p_run, p_times, p_series,
-            coalesce(p_from, (
-                select min(b.from_ts) from market.batches b where b.session_id = (p_run->>'session_id')::uuid)),
-            coalesce(p_to, p_times[cardinality(p_times)]), p_all);
+        return query select * from backtest._step_instances(p_run, p_times, p_series, p_from, p_to, p_all);
     end if;
 end
 $$;

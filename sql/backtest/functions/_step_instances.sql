@@ -1,6 +1,4 @@
--- Steps every instance of a run of another strategy than pairs, as backtest._step_pairs does. Its features
--- are asked for once, for the whole window and the strategy's lookback before it; a step sees the last
--- row of each leg that was known at its time, and none before every leg has one.
+-- Steps every instance of a run of another strategy than pairs, as backtest._step_pairs does.
 create or replace function backtest._step_instances(
     p_run jsonb, p_times timestamptz[], p_series backtest.price_series[], p_from timestamptz, p_to timestamptz,
     p_all boolean
@@ -16,74 +14,25 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_strategy signal.strategies;
-    v_legs integer[];
 begin
     select * into v_strategy from signal.strategies s where s.strategy = p_run->>'strategy';
-    if v_strategy.inputs is not null then
-        v_legs := array(select s.instrument_id from unnest(p_series) s order by 1);
-    end if;
     return query execute format($query$
-        with spans as materialized (
-            select n.*, signal._check_parameters($1, i.parameters || ($2->'changes')) as parameters
-            from backtest._spans($2, $3, $5) n
-            join signal.instances i on i.instance_id = n.instance_id
-        ),
-        prices as materialized (
-            select s.instrument_id, s.mids from unnest($4) s
-        ),
-        -- The first time at which a row is known; of several, the last one.
-        known as (
-            select distinct on (f.instrument_id, f.since) f.instrument_id, f.since, f.features
-            from (
-                select r.instrument_id, r.features, r.as_of,
-                       1 + width_bucket(r.as_of - interval '1 microsecond', $3) as since
-                from %s r
-                where r.features is not null and r.as_of <= $7) f
-            order by f.instrument_id, f.since, f.as_of desc, f.features desc
-        ),
-        features as materialized (
-            select k.instrument_id, g.moment, k.features
-            from (
-                select n.*, lead(n.since, 1, cardinality($3) + 1) over (
-                           partition by n.instrument_id order by n.since) as until
-                from known n) k
-            cross join lateral generate_series(k.since, k.until - 1) g (moment)
-        ),
-        legs as (
-            select s.instance_id, (s.first - 1 + u.n)::integer as moment, u.as_of, l.leg, l.instrument_id, u.mid
-            from spans s
-            cross join lateral unnest(s.instruments) with ordinality l (instrument_id, leg)
-            join prices p on p.instrument_id = l.instrument_id
-            cross join lateral unnest($3[s.first:s.last], p.mids[s.first:s.last]) with ordinality u (as_of, mid, n)
-        ),
-        inputs as (
-            select l.instance_id, l.moment, l.as_of, array_agg(nullif(l.mid, 'NaN') order by l.leg) as mids,
-                   case when count(f.features) = count(*) then backtest._join_arrays(f.features order by l.leg) end as features
-            from legs l
-            left join features f on f.instrument_id = l.instrument_id and f.moment = l.moment
-            group by l.instance_id, l.moment, l.as_of
-            having count(*) filter (where l.mid <> 'NaN') > 0
-        ),
-        states as (
-            select n.instance_id, n.moment, n.as_of, s.instruments,
-                   signal.%I(row(n.as_of, n.mids, n.features)::signal.step_input,
-                        jsonb_populate_record(null::%s, s.parameters))
+        with states as (
+            select n.instance_id, n.moment, (n.input).as_of, n.instruments,
+                   signal.%I(n.input, jsonb_populate_record(null::%s, n.parameters))
                        over (partition by n.instance_id order by n.moment rows unbounded preceding) as state
-            from inputs n join spans s on s.instance_id = n.instance_id
+            from backtest._step_inputs($1, $2, $3, $4, $5) n
         )
         select s.instance_id, s.moment, s.as_of, (s.state).event,
                (select sign(u.quantity)::smallint from unnest((s.state).quantities) with ordinality u (quantity, leg)
                 order by u.quantity = 0, u.leg limit 1),
                null::float8, %s, s.instruments, (s.state).quantities,
-               case when $8 then md5(record_send(s.state)) end
+               case when $6 then md5(record_send(s.state)) end
         from states s
-        where $8 or (s.state).event is not null
+        where $6 or (s.state).event is not null
         $query$,
-        case when v_strategy.inputs is null
-            then '(select null::timestamptz, null::integer, null::float8[]) r (as_of, instrument_id, features)'
-            else format('%s($6, $5 - ($1).lookback, $7)', v_strategy.inputs) end,
         'run_' || v_strategy.strategy, v_strategy.parameters_type, signal._score_of(v_strategy, 's.state'))
-    using v_strategy, p_run, p_times, p_series, p_from, v_legs, p_to, p_all;
+    using p_run, p_times, p_series, p_from, p_to, p_all;
 end
 $$;
 comment on function backtest._step_instances(

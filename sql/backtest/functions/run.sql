@@ -18,6 +18,8 @@
 --                the strategy, which replaces that of every instance.
 -- p_from, p_to   p_from < time <= p_to; optional with a session.
 -- p_costs        a row of backtest.cost_models: none, percentage, realistic.
+-- p_decisions    of a Python strategy, which tsdb-trader backtest run steps over backtest.python_inputs: an array
+--                of [instance, moment, event, quantities, score].
 --
 -- trades         number of executions.
 -- total_return   final equity / capital - 1.
@@ -29,14 +31,15 @@
 -- turnover       traded value / capital.
 -- costs          fees, and what fills paid beyond the mid, open or close, in account currency.
 -- What a run could not do is in backtest.runs.warnings.
--- Errors: TT001 a parameter that cannot be, or no prices; TT002 a strategy, cost model, session, feed or
+-- Errors: TT001 a parameter that cannot be, or no prices; TT004 a Python strategy without decisions; TT002 a strategy, cost model, session, feed or
 -- pair that does not exist; the message names what is allowed.
 create or replace function backtest.run(
     p_strategy text,
     p_parameters jsonb default '{}',
     p_from timestamptz default null,
     p_to timestamptz default null,
-    p_costs text default 'realistic'
+    p_costs text default 'realistic',
+    p_decisions jsonb default null
 )
 returns table (
     run_id bigint, trades bigint, total_return double precision, sharpe double precision,
@@ -54,6 +57,11 @@ declare
     v_run_id bigint;
 begin
     perform backtest._check_strategy(p_strategy);
+    if p_decisions is not null and (jsonb_typeof(p_decisions) <> 'array' or not exists (
+        select from signal.strategies s where s.strategy = p_strategy and s.python_class is not null))
+    then
+        raise exception 'p_decisions is a list, and for a strategy in Python alone' using errcode = 'TT001';
+    end if;
     v_costs := backtest._read_costs(p_costs, coalesce(p_parameters->'costs', '{}'));
     v_run := backtest._read_run(p_strategy, p_parameters, p_from, p_to);
 
@@ -63,7 +71,8 @@ begin
             backtest._data_watermark(v_run, p_from, p_to), session_user, (v_run->>'seed')::bigint,
             backtest._foresee(v_run, v_costs))
     returning runs.run_id into v_run_id;
-    perform backtest._simulate(v_run_id, v_run, v_costs, p_from, p_to);
+    perform backtest._simulate(
+        v_run_id, v_run || jsonb_strip_nulls(jsonb_build_object('decisions', p_decisions)), v_costs, p_from, p_to);
     perform backtest._summarize(v_run_id);
 
     return query
@@ -74,6 +83,6 @@ begin
         r.elapsed_ms;
 end
 $$;
-comment on function backtest.run(text, jsonb, timestamptz, timestamptz, text) is
+comment on function backtest.run(text, jsonb, timestamptz, timestamptz, text, jsonb) is
     'Runs a backtest over a stored session, quotes or bars, keeps it, and returns its summary.';
-grant execute on function backtest.run(text, jsonb, timestamptz, timestamptz, text) to tsdb_quant;
+grant execute on function backtest.run(text, jsonb, timestamptz, timestamptz, text, jsonb) to tsdb_quant;

@@ -14,12 +14,8 @@ declare
     v_batch_id bigint;
     v_signals integer;
 begin
-    v_batch_id := signal.next_batch(p_session_id);
-    if v_batch_id is null or exists (
-        select from market.batches b join ops.sessions s using (session_id)
-        where b.batch_id = v_batch_id and s.kind = 'replay'
-            and coalesce(s.parameters->>'speed', 'max') = 'max'
-            and not ops._met_market(p_session_id, b.batch_no)) then
+    v_batch_id := ops._due_batch(p_session_id);
+    if v_batch_id is null then
         return null;
     end if;
     v_signals := signal.on_batch(v_batch_id);

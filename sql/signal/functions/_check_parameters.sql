@@ -20,13 +20,7 @@ begin
     if jsonb_typeof(p_parameters) is distinct from 'object' then
         raise exception 'parameters must be a JSON object' using errcode = 'TT001';
     end if;
-    v_fields := array(
-        select a.attname::text
-        from pg_type t
-        join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
-        join pg_attribute a on a.attrelid = b.typrelid and a.attnum > 0 and not a.attisdropped
-        where t.oid = p_strategy.parameters_type::regtype
-        order by a.attnum);
+    v_fields := signal._parameter_names(p_strategy);
     select coalesce(u.key, f.key) into v_key
     from unnest(v_fields) f (key) full join jsonb_object_keys(p_parameters) u (key) using (key)
     where f.key is null or u.key is null order by 1 limit 1;
@@ -34,6 +28,13 @@ begin
         raise exception 'parameter "%" is %: give each of % once, null for none', v_key,
             case when v_key = any (v_fields) then 'missing' else 'unknown' end,
             array_to_string(v_fields, ', ') using errcode = 'TT001';
+    end if;
+    if p_strategy.python_class is not null then
+        v_error := signal._judge_python_parameters(p_strategy, p_parameters);
+        if v_error is not null then
+            raise exception '%', v_error using errcode = 'TT001';
+        end if;
+        return p_parameters;
     end if;
     begin
         execute format('select to_jsonb(jsonb_populate_record(null::%s, $1))', p_strategy.parameters_type)

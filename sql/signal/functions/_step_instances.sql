@@ -49,7 +49,12 @@ begin
         from judged t where t.problem is null
         union all
         select t.instance_id, t.problem, 0, null from judged t where t.problem is not null
-        $statement$, signal._step_call(p_strategy), signal._score_of(p_strategy, 't.state'))
+        $statement$,
+        -- What a worker handed over is the result of the step of a Python strategy.
+        case when p_strategy.python_class is null then signal._step_call(p_strategy)
+            else '(select jsonb_populate_record(null::signal.python_state, y.state) from signal.python_steps y
+                   where y.session_id = $1 and y.instance_id = d.instance_id and y.batch_no = $4 and y.as_of = $5)' end,
+        signal._score_of(p_strategy, 't.state'))
     using p_batch.session_id, p_strategy.strategy_id, p_batch.batch_id, p_batch.batch_no, p_batch.as_of
     loop
         if v_failed is null then

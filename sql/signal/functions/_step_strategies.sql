@@ -1,5 +1,6 @@
 -- Steps the instances of every strategy other than pairs on a batch, a strategy at a time: how many,
 -- and what they decided. Whatever a strategy's functions raise stops them and nobody else.
+-- Those in Python were stepped before: TT004 where they were not.
 create or replace function signal._step_strategies(
     p_batch market.batches,
     out stepped integer,
@@ -13,6 +14,7 @@ declare
     v_step record;
 begin
     stepped := 0;
+    perform signal._check_handed(p_batch);
     for v_strategy in
         select s.* from signal.strategies s
         where s.strategy_id in (
@@ -24,21 +26,13 @@ begin
                 where e.session_id = p_batch.session_id and e.strategy_id = s.strategy_id and e.instance_id is null)
         order by s.strategy_id
     loop
-        if v_strategy.inputs is not null then
-            begin
-                perform signal._store_features(p_batch, v_strategy);
-            exception when others or assert_failure then
-                if signal._is_transient(sqlstate) then
-                    raise;
-                end if;
-                perform signal._record_error(p_batch, v_strategy.strategy_id, null, sqlstate, sqlerrm);
-                continue;
-            end;
-        end if;
+        continue when v_strategy.python_class is null and not signal._know_features(p_batch, v_strategy);
         begin
             v_step := signal._step_instances(p_batch, v_strategy);
         exception when others or assert_failure then
-            if signal._is_transient(sqlstate) or signal._isolate_instances(p_batch, v_strategy) = 0 then
+            if signal._is_transient(sqlstate) or v_strategy.python_class is not null
+                or signal._isolate_instances(p_batch, v_strategy) = 0
+            then
                 raise;
             end if;
             v_step := signal._step_instances(p_batch, v_strategy);

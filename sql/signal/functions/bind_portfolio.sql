@@ -26,7 +26,7 @@ begin
     perform pg_advisory_xact_lock(hashtextextended('signal.on_batch ' || p_session_id, 0));
     select s.status into v_status from ops.sessions s where s.session_id = p_session_id;
     select s.strategy_id into v_strategy_id from signal.strategies s
-    where s.strategy = p_strategy and s.step is not null;
+    where s.strategy = p_strategy and s.state_type is not null;
     if v_status is null then
         raise exception 'session % does not exist', p_session_id using errcode = 'TT002';
     elsif v_strategy_id is null then

@@ -1,5 +1,5 @@
 -- Which code of a strategy is installed: a hash of the sources of its step and inputs functions, for
--- the code version of calibrations and backtest runs. Null for a strategy that is not stepped.
+-- the code version of calibrations and backtest runs; of a Python class what it was registered with. Null for a strategy that is not stepped.
 -- Errors: TT002 unknown strategy.
 create or replace function signal.code_hash(p_strategy text default 'pairs')
 returns text
@@ -15,7 +15,7 @@ begin
         raise exception 'strategy "%" does not exist', p_strategy using errcode = 'TT002';
     end if;
     return (
-        select md5(string_agg(p.prosrc, '' order by f.place))
+        select md5(nullif(concat(v_strategy.python_hash, string_agg(p.prosrc, '' order by f.place)), ''))
         from (values (1, v_strategy.step), (2, v_strategy.inputs)) f (place, name)
         join pg_proc p on format('%s.%I', p.pronamespace::regnamespace, p.proname) = f.name);
 end

@@ -4,7 +4,8 @@
 -- A consumed batch returns 0 and changes nothing. Batches are consumed in the order of batch_no.
 -- A step that fails stops its instance for the rest of the session (signal.strategy_errors, alert
 -- strategy_error); the others go on. Notifies signal_signals once, when there is a signal.
--- Errors: TT002 unknown batch, TT001 a batch before its turn.
+-- Errors: TT002 unknown batch, TT001 a batch before its turn, TT004 Python strategies that were not stepped
+-- before (signal.python_inputs, signal.hand_over_steps).
 create or replace function signal.on_batch(p_batch_id bigint)
 returns integer
 language plpgsql

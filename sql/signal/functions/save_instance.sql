@@ -42,9 +42,9 @@ begin
     select * into v_strategy from signal.strategies s where s.strategy = p_strategy;
     if not found then
         raise exception 'strategy "%" does not exist', p_strategy using errcode = 'TT002';
-    elsif v_strategy.step is null or v_strategy.state_type = 'signal.pairs_state' then
+    elsif v_strategy.state_type is null or v_strategy.state_type = 'signal.pairs_state' then
         raise exception 'strategy "%" has no instances of this kind%', p_strategy,
-            case when v_strategy.step is not null then ': use signal.save_pair' else '' end using errcode = 'TT004';
+            case when v_strategy.state_type is not null then ': use signal.save_pair' else '' end using errcode = 'TT004';
     end if;
     select f.feed_id into v_feed_id from ops.feeds f where f.feed = p_feed;
     if v_feed_id is null then

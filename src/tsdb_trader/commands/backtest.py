@@ -53,7 +53,9 @@ def run(
 ) -> None:
     """Backtest a strategy with one query, backtest.run(...), and print its summary."""
     from tsdb_trader import db
-    from tsdb_trader.api import backtest as api
+    from tsdb_trader.api import strategies as api
+    from tsdb_trader.config import settings
+    from tsdb_trader.strategies import load_all
 
     parameters = _read_parameters(
         {"session_id": session, "source": source, "feed": feed}, changes or []
@@ -61,7 +63,8 @@ def run(
     begin = None if start is None else parse_time(start)
     finish = None if end is None else parse_time(end)
     with db.connect(application_name="tsdb-trader backtest") as conn:
-        summary = api.run(conn, strategy, parameters, begin, finish, costs)
+        classes = load_all(settings().strategies)
+        summary = api.run(conn, classes, strategy, parameters, begin, finish, costs)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(summary)))
         return
@@ -192,7 +195,18 @@ def _figure(value: float | None, form: str) -> str:
 
 def _read_parameters(given: dict[str, str | None], changes: Iterable[str]) -> dict[str, Any]:
     parameters: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    return parameters | dict(_read_change(text) for text in changes)
+    return parameters | read_changes(changes)
+
+
+def read_changes(changes: Iterable[str]) -> dict[str, Any]:
+    """Return parameters given as ``name=value``, the values as JSON where they are.
+
+    Raises
+    ------
+    InputError
+        One is not written so.
+    """
+    return dict(_read_change(text) for text in changes)
 
 
 def _read_change(text: str) -> tuple[str, Any]:

@@ -211,10 +211,14 @@ def parity(
 ) -> None:
     """Recompute a session's signals from its stored ticks; a difference is an error (status 6)."""
     from tsdb_trader import db
-    from tsdb_trader.api import backtest
+    from tsdb_trader.api import backtest, strategies
+    from tsdb_trader.config import settings
+    from tsdb_trader.strategies import load_all
 
+    classes = load_all(settings().strategies)
     with db.connect(application_name="tsdb-trader parity") as conn:
         differences = backtest.parity(conn, session_id)
+        differences += strategies.differences(conn, session_id, classes)
     if as_json:
         typer.echo(
             json.dumps(
