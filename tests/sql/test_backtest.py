@@ -23,6 +23,7 @@ from pair_market import (
     write_batches,
 )
 from tsdb_trader.api import backtest
+from tsdb_trader.errors import TransitionError
 
 SECONDS = 400
 END = NEXT_OPEN + timedelta(seconds=SECONDS)
@@ -48,6 +49,19 @@ def test_run_over_a_session_gives_the_live_signals(
     assert conn.execute("select run_by, trades from backtest.runs").fetchall() == [
         ("tsdb_quant", summary.trades)
     ]
+
+
+def test_run_with_a_step_replaced_past_its_file_is_refused(conn: psycopg.Connection) -> None:
+    session = trade_session(conn, SECONDS)
+    conn.execute(
+        """do $$ begin
+               execute replace(pg_get_functiondef('signal.step_pairs'::regproc), 'trunc(', 'round(');
+           end $$"""
+    )
+    with pytest.raises(TransitionError, match="step_pairs was replaced"):
+        backtest.run(conn, "pairs", {"session_id": str(session)})
+    conn.execute("select signal._unfold_pairs()")
+    assert backtest.run(conn, "pairs", {"session_id": str(session)}).trades > 0
 
 
 def test_run_over_a_session_with_a_portfolio_gives_the_live_signals(

@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
@@ -275,3 +276,64 @@ def test_pair_digest_without_new_parameters_is_that_of_the_ten_old_ones(
     ).fetchone()
     assert row is not None
     assert row[0] == row[1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fold_pairs_over_any_prices_equals_the_step_to_the_bit(
+    conn: psycopg.Connection, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    count = 3000
+    seconds = np.cumsum(
+        draw.choice([0.000001, 1, 37.5, 4000, 90000], count, p=[0.1, 0.5, 0.3, 0.09, 0.01])
+    )
+    # Time goes backwards now and then, which the step refuses.
+    seconds[draw.random(count) < 0.01] -= 5000
+    noise = np.exp(draw.standard_t(3, (2, count)) * 0.0012)
+    mids = B * noise
+    mids[draw.random((2, count)) < 0.15] = math.nan
+    mids[draw.random((2, count)) < 0.005] = -1
+    mids[draw.random((2, count)) < 0.005] = math.inf
+    rows = conn.execute(
+        """with input as (
+               select u.* from unnest(%(times)s::timestamptz[], %(a)s::float8[], %(b)s::float8[])
+                   with ordinality u (as_of, a, b, n)
+           ),
+           parameters as (select signal.read_parameters(null, %(parameters)s) as p),
+           stepped as (
+               select n, signal.run_pairs(
+                          row(as_of, nullif(a, 'NaN'), nullif(b, 'NaN'))::signal.pairs_input, p)
+                          over (order by n rows unbounded preceding) as state
+               from input, parameters where a <> 'NaN' or b <> 'NaN'
+           ),
+           folded as (
+               select f.* from parameters, signal._fold_pairs(%(times)s, %(a)s, %(b)s, p, true) f
+           ),
+           events as (
+               select f.* from parameters, signal._fold_pairs(%(times)s, %(a)s, %(b)s, p, false) f
+           )
+           select (s.state).event, record_send(s.state) = record_send(f.state),
+                  record_send(s.state) = record_send(e.state)
+           from stepped s full join folded f on f.moment = s.n full join events e on e.moment = s.n""",
+        {
+            "times": [T0 + timedelta(seconds=float(s)) for s in seconds],
+            "a": mids[0].tolist(),
+            "b": mids[1].tolist(),
+            "parameters": Jsonb(
+                PARAMETERS
+                | {
+                    "mean": None if seed % 2 else 0.0,
+                    "stop": 3.0,
+                    "half_life_s": 5000.0,
+                    "warm_up_s": 60.0,
+                }
+                | ({"max_holding_s": 900.0, "cool_down_s": 120.0} if seed > 1 else {})
+            ),
+        },
+    ).fetchall()
+    assert all(same for _, same, _ in rows)
+    assert all(same if event else same is None for event, _, same in rows)
+    expected = {"enter_long", "enter_short", "exit", "stop"} | (
+        {"time_stop"} if seed > 1 else set()
+    )
+    assert {event for event, _, _ in rows if event} == expected

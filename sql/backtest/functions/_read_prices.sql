@@ -1,8 +1,7 @@
 -- What a run can know and trade at, per time and instrument: a mid, the two sides of a quote, and of bars
 -- the open (at which a fill of the next bar is made), the volume, and the factor that carries prices
 -- forward. Sources: the recorded quotes of a session, a grid of a feed's quotes, a grid of its minute
--- bars, its daily bars. A bar's prices are its close on both sides, known when it ends. Over daily bars
--- the 60 days before p_from come first: volatility and volume are taken from them, no step.
+-- bars; backtest._read_daily is for daily bars. A bar's prices are its close on both sides, known when it ends.
 create or replace function backtest._read_prices(
     p_run jsonb,
     p_instruments integer[],
@@ -18,8 +17,6 @@ stable
 rows 50000
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    c_history constant interval := '60 days';
 begin
     if p_run->>'source' = 'session' then
         return query
@@ -36,7 +33,7 @@ begin
             p_run->>'feed',
             array(select i.symbol from ref.instruments i where i.instrument_id = any (p_instruments)),
             p_from, p_to, (p_run->>'grid')::interval) m;
-    elsif p_run->>'source' = 'bars' then
+    else
         return query
         select g.as_of, g.instrument_id, g.closes[1], g.closes[1], g.closes[1], g.opens[1], g.volume, null::float8
         from (
@@ -50,43 +47,8 @@ begin
             where b.instrument_id = any (p_instruments) and b.bucket >= p_from and k.as_of <= p_to
                 and b.close is not null
             group by k.as_of, b.instrument_id) g;
-    else
-        return query
-        with factors as materialized (
-            select f.* from backtest._forward_factors(
-                p_run->>'feed', p_instruments, (p_to at time zone 'America/New_York')::date) f
-            where f.problem is null
-        ),
-        bars as materialized (
-            select distinct on (b.instrument_id, b.ts) b.instrument_id, b.ts, b.close, b.open, b.volume
-            from market._source_bars b
-            where b.feed_id = (select f.feed_id from ops.feeds f where f.feed = p_run->>'feed')
-                and b.resolution = '1d' and b.side = 'trade' and b.instrument_id = any (p_instruments)
-                and b.ts > p_from - c_history and b.ts <= p_to
-            -- Of two bars of a date the one loaded last counts.
-            order by b.instrument_id, b.ts, b.source_id desc, b.seq desc
-        ),
-        days as materialized (
-            select t.ts, d.date, h.closes_at
-            from (select distinct b.ts from bars b) t
-            -- A bar starts at midnight of its date, wherever its market is.
-            cross join lateral (
-                select ((t.ts + interval '12 hours') at time zone 'UTC')::date as date) d
-            cross join lateral backtest._day_hours(d.date) h
-            where h.closes_at <= p_to
-        )
-        select d.closes_at, b.instrument_id, x.close, x.close, x.close,
-               b.open * x.unit, b.volume / x.factor / power(10, i.size_scale), x.factor
-        from bars b
-        join days d on d.ts = b.ts
-        join ref.instruments i on i.instrument_id = b.instrument_id
-        left join factors f on f.instrument_id = b.instrument_id and d.date >= f.since and d.date < f.until
-        cross join lateral (
-            select coalesce(f.factor, 1) as factor, coalesce(f.factor, 1) / i.price_unit as unit,
-                   b.close * coalesce(f.factor, 1) / i.price_unit as close) x
-        where b.close > 0;
     end if;
 end
 $$;
 comment on function backtest._read_prices(jsonb, integer[], timestamptz, timestamptz) is
-    'The prices of a run from a session, quotes or bars.';
+    'The prices of a run from a session, quotes or minute bars.';

@@ -9,6 +9,10 @@ set search_path = pg_catalog, pg_temp
 set work_mem = '256MB'
 as $$
 begin
+    if p_run->>'source' = 'daily' then
+        select d.times, d.series into times, series from backtest._read_daily(p_run, p_instruments, p_from, p_to) d;
+        return;
+    end if;
     with prices as materialized (
         select * from backtest._read_prices(p_run, p_instruments, p_from, p_to)
     ),

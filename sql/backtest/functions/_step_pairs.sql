@@ -1,6 +1,6 @@
 -- Steps every pair of a run over its prices, within its validity, and returns the states that have an
 -- event, or with p_all every state. moment: index of the step's time. digest: of the whole state, in binary
--- form, with p_all only.
+-- form, with p_all only. Errors: TT004 signal.step_pairs was replaced without signal._unfold_pairs.
 create or replace function backtest._step_pairs(
     p_run jsonb, p_times timestamptz[], p_series backtest.price_series[], p_from timestamptz, p_all boolean
 )
@@ -14,6 +14,13 @@ rows 20000
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- Somebody replaced the step without its file: then what was written from it is of another one.
+    if not exists (
+        select from pg_proc s join pg_proc f on position('signal.step_pairs ' || md5(s.prosrc) in f.prosrc) > 0
+        where s.oid = 'signal.step_pairs'::regproc and f.oid = 'signal._fold_pairs'::regproc)
+    then
+        raise exception 'signal.step_pairs was replaced: select signal._unfold_pairs()' using errcode = 'TT004';
+    end if;
     return query
     with pairs as materialized (
         select n.instance_id, n.instruments, n.first, n.last,
@@ -24,22 +31,15 @@ begin
     prices as materialized (
         select s.instrument_id, s.mids from unnest(p_series) s
     )
-    select p.instance_id, (p.first - 1 + s.n)::integer, s.as_of, (s.state).event, (s.state).target,
-           (s.state).spread, (s.state).z_score, p.instruments,
-           array[(s.state).quantity_a, (s.state).quantity_b],
-           case when p_all then md5(record_send(s.state)) end
+    select p.instance_id, p.first - 1 + f.moment, (f.state).as_of, (f.state).event, (f.state).target,
+           (f.state).spread, (f.state).z_score, p.instruments,
+           array[(f.state).quantity_a, (f.state).quantity_b],
+           case when p_all then md5(record_send(f.state)) end
     from pairs p
     join prices a on a.instrument_id = p.instruments[1]
     join prices b on b.instrument_id = p.instruments[2]
-    cross join lateral (
-        select u.n, u.as_of,
-               signal.run_pairs(
-                   row(u.as_of, nullif(u.mid_a, 'NaN'), nullif(u.mid_b, 'NaN'))::signal.pairs_input, p.parameters)
-                   over (order by u.n rows unbounded preceding) as state
-        from unnest(p_times[p.first:p.last], a.mids[p.first:p.last], b.mids[p.first:p.last])
-            with ordinality u (as_of, mid_a, mid_b, n)
-        where u.mid_a <> 'NaN' or u.mid_b <> 'NaN') s
-    where p_all or (s.state).event is not null;
+    cross join lateral signal._fold_pairs(
+        p_times[p.first:p.last], a.mids[p.first:p.last], b.mids[p.first:p.last], p.parameters, p_all) f;
 end
 $$;
 comment on function backtest._step_pairs(jsonb, timestamptz[], backtest.price_series[], timestamptz, boolean) is

@@ -145,3 +145,8 @@ comment on function signal.step_pairs(
     'One step of the pairs strategy, immutable; a state with an event is a signal. The start is a null state.';
 grant execute on function signal.step_pairs(
     signal.pairs_state, signal.pairs_input, signal.pairs_parameters) to tsdb_reader;
+
+select signal._unfold_pairs();
+comment on function signal._fold_pairs(
+    timestamptz[], double precision[], double precision[], signal.pairs_parameters, boolean) is
+    'signal.step_pairs over prices in order, NaN for none: the states with an event, or all.';
