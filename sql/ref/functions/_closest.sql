@@ -39,4 +39,4 @@ begin
 end
 $$;
 comment on function ref._closest(text, text[]) is 'The name that was probably meant.';
-grant execute on function ref._closest(text, text[]) to tsdb_reader, tsdb_worker_scheduler;
+grant execute on function ref._closest(text, text[]) to tsdb_reader, tsdb_worker_scheduler, tsdb_worker_signals;

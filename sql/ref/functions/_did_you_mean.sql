@@ -7,4 +7,4 @@ as $$
     select coalesce(' (did you mean "' || ref._closest(p_word, p_words) || '"?)', '')
 $$;
 comment on function ref._did_you_mean(text, text[]) is 'A hint at the name that was probably meant.';
-grant execute on function ref._did_you_mean(text, text[]) to tsdb_reader, tsdb_worker_scheduler;
+grant execute on function ref._did_you_mean(text, text[]) to tsdb_reader, tsdb_worker_scheduler, tsdb_worker_signals;
