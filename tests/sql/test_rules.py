@@ -349,56 +349,6 @@ def test_condition_that_cannot_be_evaluated_is_recorded_and_the_others_go_on(
     ).fetchall() == [(2, 2), (0, 4)]
 
 
-@pytest.mark.parametrize("ends", [[100], [2, 6, 100]])
-def test_failure_behind_a_true_or_is_recorded_in_any_batches(
-    conn: psycopg.Connection, ends: list[float]
-) -> None:
-    # From the first trade on the rule is disarmed, and further hits of it change nothing.
-    save(
-        conn,
-        "bad",
-        on("price > 0 or change_bps(size - 100, 2) > 1", until="price < 0"),
-    )
-    sizes = [200, 200, 200, 100, 200, 200, 100, 300]
-    store(conn, [Trade(n, 1, size) for n, size in enumerate(sizes)])
-    session = open_session(conn)
-    run(conn, session, ends)
-    assert conn.execute("select as_of from signal.rule_errors order by 1").fetchall() == [
-        (at(4),),
-        (at(7),),
-    ]
-    assert matches(conn, session, "bad") == [(0, "A")]
-    assert parity(conn, session) == []
-
-
-def test_event_that_serves_steps_of_two_sequences_stands_in_each_by_itself(
-    conn: psycopg.Connection,
-) -> None:
-    save(conn, "r", {"pattern": [{"on": "trade"}, {"on": "trade"}, on("price > 5")["pattern"][0]]})
-    store(conn, [Trade(n, price) for n, price in enumerate((1, 1, 1, 9))])
-    session = open_session(conn)
-    run(conn, session, [1, 100])
-    rows = conn.execute("select events from signal.rule_matches").fetchall()
-    assert [[(e["step"], e["seq"]) for e in events] for (events,) in rows] == [
-        [(1, 1), (2, 2), (3, 3)]
-    ]
-    assert parity(conn, session) == []
-
-
-def test_rules_of_which_one_fails_as_a_whole_keep_their_states_from_batch_to_batch(
-    conn: psycopg.Connection,
-) -> None:
-    gone = save(conn, "gone", ANY_TRADE)
-    save(conn, "counting", on("count(trades, 10s) = 3"))
-    store(conn, [Trade(n * 1000, 1) for n in range(3)])
-    session = open_session(conn)
-    step(conn, session, -1, 500)
-    conn.execute(f"drop function signal._rule_{gone}")
-    for start, end in ((500, 1500), (1500, 2500)):
-        step(conn, session, start, end)
-    assert matches(conn, session, "counting") == [(2000, "A")]
-
-
 def test_hundredth_error_ends_the_rule_in_the_session_until_it_is_enabled(
     conn: psycopg.Connection,
 ) -> None:

@@ -63,8 +63,7 @@ begin
     return v_program || jsonb_build_object(
         'instrument_ids', v_ids,
         'kinds', (select jsonb_agg(distinct u->1) from jsonb_array_elements(v_program->'uses') u),
-        'code', signal._rule_code(
-            v_program || jsonb_build_object('steps', v_steps, 'without', v_without->'bits')),
+        'code', signal._rule_code(v_program),
         'plan', jsonb_build_object(
             'steps', v_steps, 'without', v_without->'bits', 'within_us', v_within,
             'cooldown_us', case when p_definition ? 'cooldown' then signal._rule_duration('cooldown', p_definition->>'cooldown') end,

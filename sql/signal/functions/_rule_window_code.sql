@@ -21,9 +21,7 @@ begin
     if p_window->>'form' = 'clock' then
         v := jsonb_build_object(
             'declare', '  w_d float8; w_n float8 := 0; w_o float8; w_s float8; w_q float8; w_first float8; w_last float8; w_min float8; w_max float8;',
-            'load', (
-                select string_agg(format('  w_%s := nullif(p_windows[v_at + %s], ''NaN'');', f.field, f.n - 1), '' order by f.n)
-                from unnest('{d,n,o,s,q,first,last,min,max}'::text[]) with ordinality f (field, n)) || ' v_at := v_at + 9;',
+            'load', '  w_d := p_windows[v_at]; w_n := p_windows[v_at + 1]; w_o := p_windows[v_at + 2]; w_s := p_windows[v_at + 3]; w_q := p_windows[v_at + 4]; w_first := p_windows[v_at + 5]; w_last := p_windows[v_at + 6]; w_min := p_windows[v_at + 7]; w_max := p_windows[v_at + 8]; v_at := v_at + 9;',
             'feed', format($code$
           if v_clock >= %s and v_clock < %s then
             if w_n = 0 then w_o := v_x; w_s := 0; w_q := 0; w_first := v_x; w_min := v_x; w_max := v_x; end if;
@@ -31,9 +29,7 @@ begin
             w_min := least(w_min, v_x); w_max := greatest(w_max, v_x);
           end if;$code$, p_window->'span'->>0, p_window->'span'->>1),
             'evict', '      if w_d is distinct from v_day then w_d := v_day; w_n := 0; w_first := null; w_last := null; w_min := null; w_max := null; end if;',
-            'dump', (
-                select format('  v_out := v_out || array[%s];', string_agg(format('coalesce(w_%s, ''NaN'')', f.field), ', ' order by f.n))
-                from unnest('{d,n,o,s,q,first,last,min,max}'::text[]) with ordinality f (field, n)));
+            'dump', '  v_out := v_out || array[w_d, w_n, w_o, w_s, w_q, w_first, w_last, w_min, w_max];');
     elsif p_window->>'class' = 'list' then
         v := jsonb_build_object(
             'declare', '  w_h integer := 1; w_n integer := 0; w_r integer := 0; w_o float8 := 0; w_s float8 := 0; w_q float8 := 0; w_v float8[] := ''{}'';'
