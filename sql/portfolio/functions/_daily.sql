@@ -115,9 +115,11 @@ begin
             case when c.close is not null then 'close' when q.mark is not null then 'quote' end as mark_source
         from standing s
         left join closes c on c.instrument_id = s.instrument_id and c.date = s.day
-        left join lateral (
-            select portfolio._quote_mark(p_session_id, s.instrument_id, s.day) as mark
-        ) q on c.close is null and s.quantity <> 0
+        -- A condition of the join would be looked at only after the quote was; without the offset the quote
+        -- would be looked at twice.
+        cross join lateral (
+            select case when c.close is null and s.quantity <> 0
+                then portfolio._quote_mark(p_session_id, s.instrument_id, s.day) end as mark offset 0) q
     ),
     valued as (
         select m.*,

@@ -13,6 +13,7 @@ declare
     v_bounded boolean;
     v_deviations double precision[];
     v_exposure double precision;
+    v_bound double precision;
     v_found double precision[] := '{}';
     v_i integer := 0;
 begin
@@ -27,12 +28,13 @@ begin
     -- Row by row, so that nothing is sorted or grouped. The sums are in the order of the positions.
     foreach v_row slice 1 in array p_covariance loop
         v_i := v_i + 1;
+        v_bound := (1 + 1e-9) * v_deviations[v_i];
         select sum(u.value * u.position),
             bool_and(u.n >= v_i or abs(u.value - p_covariance[u.n::integer][v_i])
                 <= 1e-9 * (abs(u.value) + abs(p_covariance[u.n::integer][v_i]))),
             -- No correlation beyond 1, no negative variance: whether the matrix is a covariance in full
             -- shows in the positions' variance alone.
-            bool_and(abs(u.value) <= (1 + 1e-9) * v_deviations[v_i] * u.deviation)
+            bool_and(abs(u.value) <= v_bound * u.deviation)
         into v_exposure, v_symmetric, v_bounded
         from unnest(v_row, p_positions, v_deviations) with ordinality as u (value, position, deviation, n);
         if not v_symmetric then
