@@ -21,6 +21,7 @@ from rule_market import (
     Quote,
     Trade,
     at,
+    events_of,
     matches,
     open_session,
     parity,
@@ -270,6 +271,22 @@ def test_match_names_its_events_and_what_they_were_about(conn: psycopg.Connectio
         "select price from market.trades where source_id = %s and seq = %s",
         (trade["source_id"], trade["seq"]),
     ).fetchone() == (10.5,)
+
+
+@pytest.mark.parametrize("ends", [[100], [1, 100], [0, 1, 2, 100]])
+def test_event_that_serves_steps_of_several_sequences_stands_in_each_by_itself(
+    conn: psycopg.Connection, ends: list[float]
+) -> None:
+    save(conn, "three", {"pattern": [{"on": "trade"}] * 2 + on("price > 5")["pattern"]})
+    save(conn, "four", {"pattern": [{"on": "trade"}] * 3 + on("price > 5")["pattern"]})
+    store(conn, [Trade(n, price) for n, price in enumerate((1, 1, 1, 1, 9))])
+    session = open_session(conn)
+    run(conn, session, ends)
+    for rule, places in (("three", (2, 3, 4)), ("four", (1, 2, 3, 4))):
+        assert events_of(conn, session, rule) == [
+            [(step, place, "trade", place) for step, place in enumerate(places, 1)]
+        ]
+    assert parity(conn, session) == []
 
 
 def test_display_settings_change_no_match(conn: psycopg.Connection) -> None:

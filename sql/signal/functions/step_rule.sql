@@ -46,6 +46,7 @@ declare
     v_deadline double precision;
     v_clock integer;
     v_event jsonb;
+    v_sequence jsonb;
 begin
     if p_machine.begun is not null and coalesce(cardinality(p_hits), 0) = 0
         and (p_machine.deadline <= p_until) is not true
@@ -132,17 +133,17 @@ begin
                         v_seen[i] := v_seen[i] | (v_hit.bits & v_step.wanted);
                         continue when v_seen[i] <> v_step.wanted;
                     end if;
-                    v_event := v_events[i - 1] || jsonb_build_array(v_event || jsonb_build_object('step', i));
                 else
                     v_time := v_now;
-                    v_event := jsonb_build_array(v_event || '{"step": 1}');
                 end if;
+                v_sequence := case when i > 1 then v_events[i - 1] else '[]' end
+                    || jsonb_build_array(v_event || jsonb_build_object('step', i));
                 if i < v_count then
                     -- An absence is waited for from the first time on that the step before it was reached.
                     if v_begun[i] is null or v_steps[i + 1].kind <> 'absent' then
                         v_begun[i] := v_time;
                         v_reached[i] := v_now;
-                        v_events[i] := v_event;
+                        v_events[i] := v_sequence;
                         v_seen[i + 1] := 0;
                     end if;
                     continue;
@@ -154,7 +155,7 @@ begin
                         between p_plan.from_s and p_plan.to_s)
                 then
                     v_last := v_now;
-                    v_found := v_found || row(v_now, v_event)::signal.rule_found;
+                    v_found := v_found || row(v_now, v_sequence)::signal.rule_found;
                 end if;
                 exit;
             end loop;
