@@ -192,6 +192,30 @@ def matches(
     return [((as_of - OPEN) / timedelta(milliseconds=1), symbol) for as_of, symbol in rows]
 
 
+def events_of(conn: psycopg.Connection, session: uuid.UUID, rule: str) -> list[list[Any]]:
+    """Return the events of a rule's matches: step, milliseconds after the open, kind and place.
+
+    The place is that in the source, which is that among the events of its kind and symbol.
+    """
+    rows = conn.execute(
+        """select m.events from signal.rule_matches m join signal.rules r using (rule_id)
+        where m.session_id = %s and r.rule = %s order by m.as_of, m.instrument_id""",
+        (session, rule),
+    ).fetchall()
+    return [
+        [
+            (
+                e["step"],
+                (datetime.fromisoformat(e["ts"]) - OPEN) / timedelta(milliseconds=1),
+                e.get("kind"),
+                e.get("seq"),
+            )
+            for e in events
+        ]
+        for (events,) in rows
+    ]
+
+
 def parity(conn: psycopg.Connection, session: uuid.UUID) -> list[Any]:
     """Return the differences between matches recorded and scanned."""
     return conn.execute("select * from signal.rule_parity(%s)", (session,)).fetchall()

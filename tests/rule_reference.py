@@ -1,4 +1,4 @@
-"""What a rule has to find, straight from what its definition says: no state, every pair of events looked at.
+"""What a rule has to find, straight from what its definition says: no state, all sequences looked at.
 
 Conditions are given as Python predicates over the history up to an event; nothing here is shared with
 the database's way of folding events.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from rule_market import Event, News, Quote, Trade
 
@@ -36,13 +37,24 @@ class Rule:
     cooldown_ms: int = 0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Found:
-    """Where a step happened: position in the order of things (an event's, or a clock's) and time."""
+    """Where a step happened: position in the order of things (an event's, or a clock's) and time.
+
+    `event` is the one it is about: itself, or the one that a clock began with (none: a later absence).
+    """
 
     order: float
     ms: int
-    by_clock: bool = False
+    event: Event | None = None
+
+
+@dataclass(frozen=True)
+class Match:
+    """What has to be found: the time of the last step, and for each step its time and its event."""
+
+    ms: int
+    steps: Sequence[tuple[int, Event | None]]
 
 
 @dataclass
@@ -70,26 +82,24 @@ def known(event: Event) -> int:
     return event.ms + (event.late if isinstance(event, News) else 0)
 
 
-def matches(rule: Rule, events: Sequence[Event], end_ms: int) -> list[int]:
-    """Return the times of all matches of a rule over one instrument's events, up to a time."""
+def matches(rule: Rule, events: Sequence[Event], end_ms: int) -> list[Match]:
+    """Return all matches of a rule over one instrument's events, up to a time."""
     ordered = in_order(events)
     steps = [_occurrences(s, i, ordered, end_ms) for i, s in enumerate(rule.steps)]
     kills = (
-        [Found(n, known(e)) for n, e in enumerate(ordered) if _true(rule.without, ordered, n)]
+        [Found(n, known(e), e) for n, e in enumerate(ordered) if _true(rule.without, ordered, n)]
         if rule.without
         else []
     )
-    found: list[int] = []
-    last: int | None = None
+    found: list[Match] = []
     after = -1.0
     for candidate in _completions(rule, steps, ordered, end_ms):
-        begun = _begins(rule, steps, kills, candidate, after)
-        if not begun:
+        sequence = _latest(rule, steps, kills, candidate, after)
+        if sequence is None:
             continue
         after = candidate.order
-        if last is None or candidate.ms - last >= rule.cooldown_ms:
-            last = candidate.ms
-            found.append(candidate.ms)
+        if not found or candidate.ms - found[-1].ms >= rule.cooldown_ms:
+            found.append(Match(candidate.ms, [(f.ms, f.event) for f in sequence]))
     return found
 
 
@@ -104,17 +114,17 @@ def _order_of(ms: int, ordered: Sequence[Event], step: int = 0) -> float:
 
 def _occurrences(step: Step, i: int, ordered: Sequence[Event], end_ms: int) -> Occurrences:
     true = [n for n in range(len(ordered)) if _true(step, ordered, n)]
-    here = [Found(n, known(ordered[n])) for n in true]
+    here = [Found(n, known(ordered[n]), ordered[n]) for n in true]
     if step.absent_ms is not None:
         if i > 0:
             return Occurrences(breaks=here)
         ends = [
-            f.ms + step.absent_ms
+            (f.ms + step.absent_ms, f.event)
             for n, f in enumerate(here)
             if f.ms + step.absent_ms <= end_ms
             and (n + 1 == len(here) or here[n + 1].ms > f.ms + step.absent_ms)
         ]
-        return Occurrences([Found(_order_of(ms, ordered, i), ms, True) for ms in ends])
+        return Occurrences([Found(_order_of(ms, ordered, i), ms, e) for ms, e in ends])
     if step.held_ms is not None:
         clocks = []
         for n, e in enumerate(ordered):
@@ -127,14 +137,14 @@ def _occurrences(step: Step, i: int, ordered: Sequence[Event], end_ms: int) -> O
             ]
             ms = known(e) + step.held_ms
             if begins and ms <= end_ms and not (broken and broken[0] <= ms):
-                clocks.append(Found(_order_of(ms, ordered, i), ms, True))
+                clocks.append(Found(_order_of(ms, ordered, i), ms, e))
         return Occurrences(clocks)
     if step.until is not None:
         armed, kept = True, []
         for n, e in enumerate(ordered):
             if isinstance(e, step.kind):
                 if armed and n in true:
-                    kept.append(Found(n, known(e)))
+                    kept.append(Found(n, known(e), e))
                     armed = False
                 elif not armed and step.until(ordered[: n + 1]):
                     armed = True
@@ -149,24 +159,35 @@ def _completions(
     if last.absent_ms is None or len(steps) == 1:
         return steps[-1].happened
     ends = sorted({f.ms + last.absent_ms for f in steps[-2].happened})
-    return [Found(_order_of(ms, ordered, len(steps)), ms, True) for ms in ends if ms <= end_ms]
+    return [Found(_order_of(ms, ordered, len(steps)), ms) for ms in ends if ms <= end_ms]
 
 
-def _begins(
+def _latest(
     rule: Rule,
     steps: Sequence[Occurrences],
     kills: Sequence[Found],
     end: Found,
     after: float,
-) -> bool:
-    """Tell whether a sequence ends here that begins after the last match and that nothing breaks."""
+) -> tuple[Found, ...] | None:
+    """Return the sequence that ends here, begins after the last match and that nothing breaks.
 
-    def reaches(i: int, found: Found) -> list[Found]:
-        """Return the first events of sequences that come to step i with this one."""
+    Of several the one whose last but one step happened last, of these the one whose step before
+    that did, and so on.
+    """
+
+    def may_begin(first: Found) -> bool:
+        return (
+            first.order > after
+            and (rule.within_ms is None or end.ms - first.ms <= rule.within_ms)
+            and not any(first.order < k.order < end.order for k in kills)
+        )
+
+    @cache
+    def leading_to(i: int, found: Found) -> tuple[Found, ...] | None:
         if i == 0:
-            return [found] if found.order > after else []
+            return (found,) if may_begin(found) else None
         step = rule.steps[i]
-        before = [f for f in steps[i - 1].happened if f.order < found.order and f.order > after]
+        before = [f for f in steps[i - 1].happened if f.order < found.order]
         if step.absent_ms is not None:
             before = [
                 f
@@ -174,10 +195,10 @@ def _begins(
                 if f.ms + step.absent_ms == found.ms
                 and not any(f.order < b.order and b.ms <= found.ms for b in steps[i].breaks)
             ]
-        return [first for f in before for first in reaches(i - 1, f)]
+        for f in sorted(before, key=lambda f: f.order, reverse=True):
+            sequence = leading_to(i - 1, f)
+            if sequence is not None:
+                return (*sequence, found)
+        return None
 
-    return any(
-        (rule.within_ms is None or end.ms - first.ms <= rule.within_ms)
-        and not any(first.order < k.order < end.order for k in kills)
-        for first in reaches(len(steps) - 1, end)
-    )
+    return leading_to(len(steps) - 1, end)

@@ -21,6 +21,7 @@ from rule_market import (
     Quote,
     Trade,
     at,
+    events_of,
     matches,
     open_session,
     parity,
@@ -272,6 +273,22 @@ def test_match_names_its_events_and_what_they_were_about(conn: psycopg.Connectio
     ).fetchone() == (10.5,)
 
 
+@pytest.mark.parametrize("ends", [[100], [1, 100], [0, 1, 2, 100]])
+def test_event_that_serves_steps_of_several_sequences_stands_in_each_by_itself(
+    conn: psycopg.Connection, ends: list[float]
+) -> None:
+    save(conn, "three", {"pattern": [{"on": "trade"}] * 2 + on("price > 5")["pattern"]})
+    save(conn, "four", {"pattern": [{"on": "trade"}] * 3 + on("price > 5")["pattern"]})
+    store(conn, [Trade(n, price) for n, price in enumerate((1, 1, 1, 1, 9))])
+    session = open_session(conn)
+    run(conn, session, ends)
+    for rule, places in (("three", (2, 3, 4)), ("four", (1, 2, 3, 4))):
+        assert events_of(conn, session, rule) == [
+            [(step, place, "trade", place) for step, place in enumerate(places, 1)]
+        ]
+    assert parity(conn, session) == []
+
+
 def test_display_settings_change_no_match(conn: psycopg.Connection) -> None:
     save(conn, "r", on("price > 1", **{"for": "1s"}))
     store(conn, [Trade(0, 10.123), Trade(5000, 11)])
@@ -296,6 +313,21 @@ def test_clock_runs_out_at_its_time_whatever_batch_brings_it(conn: psycopg.Conne
         # Nothing is known at 1500; the trade at 1000 comes exactly one second after the first one.
         assert matches(conn, session, "r") == [(2000, "A")], ends
         assert parity(conn, session) == []
+
+
+@pytest.mark.parametrize("ends", [[9000], [1000, 9000], [1000, 5000, 9000], [1000, 4500, 9000]])
+def test_absence_ends_with_the_first_event_of_a_batch_whatever_follows_it(
+    conn: psycopg.Connection, ends: list[float]
+) -> None:
+    save(conn, "stale", {"pattern": [{"absent": "quote", "for": "5s"}]})
+    save(conn, "rare", {"pattern": [{"absent": "quote", "for": "4s"}, {"on": "trade"}]})
+    # No two quotes are five seconds apart, the first and the last one are.
+    store(conn, [*(Quote(ms, 1, 2) for ms in (0, 4000, 8000)), Trade(9000, 1)])
+    session = open_session(conn)
+    run(conn, session, ends)
+    assert matches(conn, session, "stale") == []
+    assert matches(conn, session, "rare") == []
+    assert parity(conn, session) == []
 
 
 def test_news_stored_too_late_comes_with_the_next_batch_live_and_scanned(
@@ -347,6 +379,66 @@ def test_condition_that_cannot_be_evaluated_is_recorded_and_the_others_go_on(
     assert conn.execute(
         "select errors, matches from signal.rule_spans order by errors desc"
     ).fetchall() == [(2, 2), (0, 4)]
+
+
+@pytest.mark.parametrize("ends", [[100], [2, 6, 100]])
+def test_failure_at_an_event_that_changes_nothing_is_recorded_in_any_batches(
+    conn: psycopg.Connection, ends: list[float]
+) -> None:
+    # From the first trade on the rule is disarmed.
+    save(
+        conn,
+        "bad",
+        on("price > 0 or change_bps(size - 100, 2) > 1", until="price < 0"),
+    )
+    sizes = [200, 200, 200, 100, 200, 200, 100, 300]
+    store(conn, [Trade(n, 1, size) for n, size in enumerate(sizes)])
+    session = open_session(conn)
+    run(conn, session, ends)
+    assert conn.execute("select as_of from signal.rule_errors order by 1").fetchall() == [
+        (at(4),),
+        (at(7),),
+    ]
+    assert matches(conn, session, "bad") == [(0, "A")]
+    assert parity(conn, session) == []
+
+
+def test_windows_after_a_failure_hold_every_event_in_any_batches(conn: psycopg.Connection) -> None:
+    when = "sum(price, 3) > 0 and count(trades, 1s) > 0 and size / (size - 100) > 0"
+    save(conn, "r", on(when))
+    store(conn, [Trade(n * 10, 10 + n, 100 if n in (2, 5) else 200) for n in range(8)])
+    found = []
+    for ends in ([100], [25, 55, 100], [*range(5, 80, 10)]):
+        session = open_session(conn)
+        run(conn, session, ends)
+        found.append(
+            conn.execute(
+                """select (m.as_of - %s) / 10, m.events->0->'values'->'sum(price, 3)',
+                    m.events->0->'values'->'count(trades, 1s)'
+                from signal.rule_matches m where session_id = %s order by 1""",
+                (OPEN, session),
+            ).fetchall()
+        )
+        assert parity(conn, session) == []
+    # The event that fails is left out, and what it brought is in the windows all the same.
+    expected = [
+        (timedelta(milliseconds=n), float(30 + 3 * n), n + 1) for n in (3, 4, 6, 7)
+    ]
+    assert found == [expected] * 3
+
+
+def test_rules_of_which_one_fails_as_a_whole_keep_their_states_from_batch_to_batch(
+    conn: psycopg.Connection,
+) -> None:
+    gone = save(conn, "gone", ANY_TRADE)
+    save(conn, "counting", on("count(trades, 10s) = 3"))
+    store(conn, [Trade(n * 1000, 1) for n in range(3)])
+    session = open_session(conn)
+    step(conn, session, -1, 500)
+    conn.execute(f"drop function signal._rule_{gone}")
+    for start, end in ((500, 1500), (1500, 2500)):
+        step(conn, session, start, end)
+    assert matches(conn, session, "counting") == [(2000, "A")]
 
 
 def test_hundredth_error_ends_the_rule_in_the_session_until_it_is_enabled(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import rule_reference as reference
@@ -19,6 +20,7 @@ from rule_market import (
     News,
     Quote,
     Trade,
+    events_of,
     matches,
     open_session,
     parity,
@@ -29,6 +31,7 @@ from rule_market import (
 
 EXAMPLES = 15
 KINDS = {"quote": Quote, "trade": Trade, "news": News}
+NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -149,13 +152,15 @@ condition = st.builds(
 milliseconds = st.sampled_from([100, 300, 500, 1000])
 
 
+OFTEN = ("price > 8", "price > prev(price, 1)", "count(trades, 700ms) > 0")
+
+
 @st.composite
 def steps(
-    draw: st.DrawFn, first: bool, only: bool, final: bool
+    draw: st.DrawFn, wanted: st.SearchStrategy[Condition], forms: Sequence[str]
 ) -> tuple[dict[str, Any], reference.Step]:
     """Return a step as a definition has it, and as the reference has it."""
-    c = draw(condition)
-    forms = ["event", "until", "held"] + (["absent"] if first or (final and not only) else [])
+    c = draw(wanted)
     form = draw(st.sampled_from(forms))
     kind = KINDS[c.kind]
     if form == "event":
@@ -180,20 +185,41 @@ def steps(
 
 @st.composite
 def rules(draw: st.DrawFn) -> tuple[dict[str, Any], reference.Rule]:
-    """Return a definition, and the rule for the reference."""
+    """Return a definition of up to three steps, and the rule for the reference."""
     count = draw(st.integers(1, 3))
+    forms = ["event", "until", "held"]
     drawn = []
     for i in range(count):
         # An absence after the first step waits from the first time on that the step before it was
         # reached: with a sequence before that, this is not the same as any sequence.
-        drawn.append(draw(steps(i == 0, count == 1, i == 1 and count == 2)))
+        absent = ["absent"] if i == 0 or (i == 1 and count == 2) else []
+        drawn.append(draw(steps(condition, forms + absent)))
+    return draw(bounded(drawn, st.none() | condition))
+
+
+@st.composite
+def long_rules(draw: st.DrawFn) -> tuple[dict[str, Any], reference.Rule]:
+    """Return a pattern of three to eight steps that are often true, and at the same events."""
+    often = st.sampled_from([c for c in conditions(1, 700, 0) if c.text in OFTEN])
+    forms = ["event"] * 4 + ["until", "held"]
+    drawn = [draw(steps(often, forms)) for _ in range(draw(st.integers(3, 8)))]
+    return draw(bounded(drawn, st.sampled_from([None, None, *conditions(1, 700, 3)])))
+
+
+@st.composite
+def bounded(
+    draw: st.DrawFn,
+    drawn: list[tuple[dict[str, Any], reference.Step]],
+    breaks: st.SearchStrategy[Condition | None],
+) -> tuple[dict[str, Any], reference.Rule]:
+    """Return a pattern of these steps with bounds."""
     definition: dict[str, Any] = {"pattern": [d for d, _ in drawn]}
     within = without = None
-    if count > 1:
+    if len(drawn) > 1:
         within = draw(st.sampled_from([None, 1000, 3000]))
         if within:
             definition["within"] = f"{within}ms"
-        c = draw(st.none() | condition)
+        c = draw(breaks)
         if c:
             definition["without"] = {"on": c.kind, "when": c.text}
             without = reference.Step(KINDS[c.kind], c.when)
@@ -223,6 +249,16 @@ events = st.lists(
     max_size=50,
 ).filter(lambda found: any(not isinstance(e, News) for e in found))
 
+# Events enough for patterns of many steps.
+busy = st.lists(
+    st.one_of(
+        st.builds(Trade, moments, quarters.map(lambda p: p + 1)),
+        st.builds(Quote, moments, quarters, quarters),
+    ),
+    min_size=20,
+    max_size=40,
+)
+
 
 @pytest.fixture
 def prepared(conn: psycopg.Connection) -> psycopg.Connection:
@@ -236,25 +272,42 @@ def prepared(conn: psycopg.Connection) -> psycopg.Connection:
     return conn
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(
-    market=events,
-    drawn=st.lists(rules(), min_size=4, max_size=6),
-    ends=st.lists(
-        st.integers(0, 99).map(lambda n: n * 50 + 25), min_size=1, max_size=8, unique=True
-    ),
-)
-def test_rule_over_random_events_finds_what_its_definition_says_in_any_batches(
-    prepared: psycopg.Connection,
-    market: list[Event],
-    drawn: list[tuple[dict[str, Any], reference.Rule]],
-    ends: list[int],
-) -> None:
-    conn = prepared
+def expected(
+    drawn: reference.Rule, market: Sequence[Event], from_ms: float, until_ms: float
+) -> list[tuple[float, str, list[Any]]]:
+    """Return the matches that the reference finds in a session: time, symbol, events."""
+    counts: Counter[Any] = Counter()
+    places = {}
+    for e in market:
+        source = (type(e), None if isinstance(e, News) else e.symbol)
+        places[id(e)] = NAMES[type(e)], counts[source]
+        counts[source] += 1
+    found: list[tuple[float, str, list[Any]]] = []
+    for symbol in ("A", "B"):
+        own = [
+            e
+            for e in market
+            # A session begins with its first batch: news before it is not its own.
+            if from_ms < reference.known(e) <= until_ms
+            and symbol in (e.symbols if isinstance(e, News) else (e.symbol,))
+        ]
+        for m in reference.matches(drawn, own, int(until_ms)):
+            events = [
+                (n, float(ms), *(places[id(e)] if e else (None, None)))
+                for n, (ms, e) in enumerate(m.steps, 1)
+            ]
+            found.append((float(m.ms), symbol, events))
+    return sorted(found, key=lambda m: m[:2])
+
+
+def check(
+    conn: psycopg.Connection,
+    market: Sequence[Event],
+    drawn: Sequence[tuple[dict[str, Any], reference.Rule]],
+    ends: Sequence[int],
+) -> int:
+    """Compare what rules find in batches, scanned and by the reference; the number of matches."""
+    count = 0
     with conn.transaction(force_rollback=True):
         store(conn, market)
         for n, (definition, _) in enumerate(drawn):
@@ -271,16 +324,48 @@ def test_rule_over_random_events_finds_what_its_definition_says_in_any_batches(
         assert row is not None
         assert conn.execute("select message from signal.rule_errors").fetchall() == []
         for n, (definition, rule) in enumerate(drawn):
-            expected = []
-            for symbol in ("A", "B"):
-                own = [
-                    e
-                    for e in market
-                    # A session begins with its first batch: news before it is not its own.
-                    if row[1] < reference.known(e) <= row[0]
-                    and symbol in (e.symbols if isinstance(e, News) else (e.symbol,))
-                ]
-                expected += [
-                    (float(ms), symbol) for ms in reference.matches(rule, own, int(row[0]))
-                ]
-            assert sorted(matches(conn, session, f"rule{n}")) == sorted(expected), definition
+            name = f"rule{n}"
+            found = [
+                (*m, events)
+                for m, events in zip(
+                    matches(conn, session, name), events_of(conn, session, name), strict=True
+                )
+            ]
+            found.sort(key=lambda m: m[:2])
+            assert found == expected(rule, market, row[1], row[0]), definition
+            count += len(found)
+    return count
+
+
+moments_between = st.integers(0, 99).map(lambda n: n * 50 + 25)
+ends = st.lists(moments_between, min_size=1, max_size=8, unique=True)
+few = st.lists(moments_between, min_size=1, max_size=3, unique=True)
+examples = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    # Shrinking a failure on a database takes longer than a test may.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@examples
+@given(events, st.lists(rules(), min_size=4, max_size=6), ends)
+def test_rule_over_random_events_finds_what_its_definition_says_in_any_batches(
+    prepared: psycopg.Connection,
+    market: list[Event],
+    drawn: list[tuple[dict[str, Any], reference.Rule]],
+    ends: list[int],
+) -> None:
+    check(prepared, market, drawn, ends)
+
+
+@examples
+@given(busy, st.lists(long_rules(), min_size=3, max_size=4), few)
+def test_pattern_of_many_steps_that_share_events_finds_what_its_definition_says_in_any_batches(
+    prepared: psycopg.Connection,
+    market: list[Event],
+    drawn: list[tuple[dict[str, Any], reference.Rule]],
+    ends: list[int],
+) -> None:
+    check(prepared, market, drawn, ends)

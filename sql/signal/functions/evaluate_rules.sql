@@ -51,20 +51,17 @@ begin
     insert into signal.rule_batches (session_id, batch_no, batch_id, rules)
     values (v_batch.session_id, v_batch.batch_no, p_batch_id, cardinality(v_rules));
     v_events := coalesce(signal._batch_events(p_batch_id), '{}');
-    foreach v_rule_id in array v_rules loop
-        begin
-            v_matches := v_matches + signal._evaluate_rule(v_batch, v_rule_id, v_events);
-        exception when others then
-            -- What the server itself suffers from is no fault of the rule: the batch is tried again.
-            if sqlstate ~ '^(40|53|55|57|58)' then
-                raise;
-            end if;
-            insert into signal.rule_errors (session_id, rule_id, batch_no, as_of, code, message)
-            values (v_batch.session_id, v_rule_id, v_batch.batch_no, v_batch.as_of, sqlstate, sqlerrm);
-            perform signal._end_rule_span(v_batch.session_id, r, v_batch.batch_no - 1, sqlerrm)
-            from signal.rules r where r.rule_id = v_rule_id;
-        end;
-    end loop;
+    begin
+        v_matches := signal._evaluate_rules(v_batch, v_rules, v_events);
+    exception when others then
+        if sqlstate ~ '^(40|53|55|57|58)' then
+            raise;
+        end if;
+        -- One of them fails as a whole: each by itself tells which.
+        foreach v_rule_id in array v_rules loop
+            v_matches := v_matches + signal._isolate_rule(v_batch, v_rule_id, v_events);
+        end loop;
+    end;
     update signal.rule_batches b set events = cardinality(v_events), matches = v_matches
     where b.session_id = v_batch.session_id and b.batch_no = v_batch.batch_no;
     if v_matches > 0 then

@@ -22,46 +22,45 @@ set extra_float_digits = 1
 as $$
 #variable_conflict use_column
 declare
-    v_rule signal.rules;
-    v_found boolean := false;
+    v_rules integer[];
+    v_first bigint[];
+    v_last bigint[];
 begin
     if not exists (select from ops.sessions s where s.session_id = p_session_id) then
         raise exception 'session % does not exist', p_session_id using errcode = 'TT002';
     elsif p_rule is not null then
         perform signal._check_word('rule', p_rule, array(select distinct r.rule from signal.rules r order by 1));
     end if;
-    for v_rule in
-        select r.* from signal.rules r
-        where (p_rule is null or r.rule = p_rule)
-            and case when p_version is not null then r.version = p_version
-                else r.superseded_at = 'infinity' or p_rule is null and exists (
-                    select from signal.rule_spans s where s.session_id = p_session_id and s.rule_id = r.rule_id) end
-        order by r.rule, r.version
-    loop
-        v_found := true;
-        return query
-        select v_rule.rule, v_rule.version, p.first_batch_no, m.as_of, b.batch_no, b.as_of, nullif(m.key, 0), m.events
-        from (
-            select s.first_batch_no, coalesce(s.last_batch_no, l.batch_no) as last_batch_no
-            from signal.rule_spans s
-            left join (select max(r.batch_no) as batch_no from signal.rule_batches r where r.session_id = p_session_id) l on true
-            where s.session_id = p_session_id and s.rule_id = v_rule.rule_id
-            union all
-            select 1, coalesce((select max(b.batch_no) from market.batches b where b.session_id = p_session_id), 0)
-            where not exists (
-                select from signal.rule_spans s where s.session_id = p_session_id and s.rule_id = v_rule.rule_id)) p
-        cross join lateral (
-            select signal._rule_ts((f.found).t) as as_of, f.key, signal._show_events((f.found).events) as events
-            from signal._scan_rule(v_rule, p_session_id, p.first_batch_no, p.last_batch_no) f
-            where (f.found).t is not null) m
-        cross join lateral (
-            select b.batch_no, b.as_of from market.batches b
-            where b.session_id = p_session_id and b.as_of >= m.as_of order by b.batch_no limit 1) b
-        order by m.as_of, m.key;
-    end loop;
-    if not v_found and p_version is not null then
+    select array_agg(p.rule_id), array_agg(p.first_no), array_agg(p.last_no) into v_rules, v_first, v_last
+    from signal.rules r
+    cross join lateral (
+        select r.rule_id, s.first_batch_no as first_no, coalesce(s.last_batch_no, l.batch_no) as last_no
+        from signal.rule_spans s
+        left join (select max(b.batch_no) as batch_no from signal.rule_batches b where b.session_id = p_session_id) l on true
+        where s.session_id = p_session_id and s.rule_id = r.rule_id
+        union all
+        select r.rule_id, 1, coalesce((select max(b.batch_no) from market.batches b where b.session_id = p_session_id), 0)
+        where not exists (
+            select from signal.rule_spans s where s.session_id = p_session_id and s.rule_id = r.rule_id)) p
+    where (p_rule is null or r.rule = p_rule)
+        and case when p_version is not null then r.version = p_version
+            else r.superseded_at = 'infinity' or p_rule is null and exists (
+                select from signal.rule_spans s where s.session_id = p_session_id and s.rule_id = r.rule_id) end;
+    if v_rules is null and p_version is not null then
         raise exception 'rule % has no version %', p_rule, p_version using errcode = 'TT002';
     end if;
+    return query
+    select r.rule, r.version, m.first_batch_no, m.as_of, b.batch_no, b.as_of, nullif(m.key, 0), m.events
+    from (
+        select f.rule_id, f.first_batch_no, f.key, signal._rule_ts((f.found).t) as as_of,
+               signal._show_events((f.found).events) as events
+        from signal._scan_rules(p_session_id, v_rules, v_first, v_last) f
+        where (f.found).t is not null) m
+    join signal.rules r on r.rule_id = m.rule_id
+    cross join lateral (
+        select b.batch_no, b.as_of from market.batches b
+        where b.session_id = p_session_id and b.as_of >= m.as_of order by b.batch_no limit 1) b
+    order by r.rule, r.version, m.first_batch_no, m.as_of, m.key;
 end
 $$;
 comment on function signal.scan_rules(text, uuid, integer) is

@@ -35,7 +35,9 @@ declare
     v_since_event jsonb[] := coalesce(p_machine.since_event, array_fill(null::jsonb, array[v_count]));
     v_seen bigint[] := coalesce(p_machine.seen, array_fill(0::bigint, array[v_count]));
     v_last double precision := p_machine.last_match;
-    v_has_clocks boolean := exists (select from unnest(p_plan.steps) s where s.kind <> 'event');
+    v_has_clocks boolean := false;
+    v_of_first bigint := 0;
+    v_open boolean := true;
     v_found signal.rule_found[] := '{}';
     v_nothing constant boolean[] := array_fill(false, array[v_count]);
     v_due boolean[];
@@ -52,8 +54,17 @@ begin
     then
         return row(p_machine, v_found)::signal.rule_outcome;
     end if;
+    -- While no sequence is begun, and without clocks, the later steps without memory need no look.
+    for i in 1..v_count loop
+        v_step := v_steps[i];
+        v_has_clocks := v_has_clocks or v_step.kind <> 'event';
+        if i = 1 or v_step.ends is not null then
+            v_of_first := v_of_first | v_step.wanted | coalesce(v_step.ends, 0);
+        end if;
+    end loop;
     -- The last one, which is none, lets the clocks run up to p_until.
     foreach v_hit in array coalesce(p_hits, '{}') || row(null, null, null, null, null, null, null)::signal.rule_hit loop
+        continue when not v_open and v_hit.bits & v_of_first = 0;
         loop
             v_deadline := null;
             v_clock := null;
@@ -82,9 +93,7 @@ begin
             else
                 v_clock := null;
                 v_now := v_hit.t;
-                v_event := jsonb_build_object('t', v_now, 'kind', (array['quote', 'trade', 'news'])[v_hit.kind],
-                    'instrument_id', v_hit.instrument_id, 'source_id', v_hit.source_id, 'seq', v_hit.seq)
-                    || case when v_hit.terms = '{}' then v_hit.terms else jsonb_build_object('values', v_hit.terms) end;
+                v_event := null;
                 for i in 1..v_count loop
                     v_step := v_steps[i];
                     if v_step.kind = 'event' then
@@ -99,11 +108,13 @@ begin
                             v_since[i] := null;
                         elsif v_hit.bits & v_step.wanted <> 0 and v_since[i] is null then
                             v_since[i] := v_now;
+                            v_event := coalesce(v_event, signal._rule_hit_event(v_hit));
                             v_since_event[i] := v_event;
                         end if;
                     elsif v_hit.bits & v_step.wanted <> 0 then
                         if i = 1 then
                             v_since[1] := v_now;
+                            v_event := coalesce(v_event, signal._rule_hit_event(v_hit));
                             v_since_event[1] := v_event;
                         else
                             v_begun[i - 1] := null;
@@ -132,17 +143,17 @@ begin
                         v_seen[i] := v_seen[i] | (v_hit.bits & v_step.wanted);
                         continue when v_seen[i] <> v_step.wanted;
                     end if;
-                    v_event := v_events[i - 1] || jsonb_build_array(v_event || jsonb_build_object('step', i));
                 else
                     v_time := v_now;
-                    v_event := jsonb_build_array(v_event || '{"step": 1}');
                 end if;
                 if i < v_count then
                     -- An absence is waited for from the first time on that the step before it was reached.
                     if v_begun[i] is null or v_steps[i + 1].kind <> 'absent' then
                         v_begun[i] := v_time;
                         v_reached[i] := v_now;
-                        v_events[i] := v_event;
+                        v_event := coalesce(v_event, signal._rule_hit_event(v_hit));
+                        v_events[i] := case when i > 1 then v_events[i - 1] else '[]' end
+                            || jsonb_build_array(v_event || jsonb_build_object('step', i));
                         v_seen[i + 1] := 0;
                     end if;
                     continue;
@@ -154,12 +165,14 @@ begin
                         between p_plan.from_s and p_plan.to_s)
                 then
                     v_last := v_now;
-                    v_found := v_found || row(v_now, v_event)::signal.rule_found;
+                    v_found := v_found || row(v_now, case when i > 1 then v_events[i - 1] else '[]' end
+                        || jsonb_build_array(coalesce(v_event, signal._rule_hit_event(v_hit)) || jsonb_build_object('step', i)))::signal.rule_found;
                 end if;
                 exit;
             end loop;
             exit when v_clock is null;
         end loop;
+        v_open := v_has_clocks or num_nonnulls(variadic v_begun) > 0;
     end loop;
     return row(row(v_begun, v_reached, v_events, v_armed, v_since, v_since_event, v_seen, v_last, v_deadline)::signal.rule_machine,
         v_found)::signal.rule_outcome;
