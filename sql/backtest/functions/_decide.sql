@@ -1,6 +1,6 @@
 -- Every decision of a run: the strategy's signals, and what closes positions whatever it says: expire, where
--- an instance's validity ends (known beforehand), and delisted, where a leg has had no price for
--- delisted_after. moment: how many of p_times had passed, for a fill at the next open how many bars had
+-- an instance's validity ends (known beforehand), delisted, where a leg has had no price for
+-- delisted_after, and with close_at_end end, at the last time. moment: how many of p_times had passed, for a fill at the next open how many bars had
 -- opened. before: the quantities until then. With a portfolio what is traded is its net targets.
 create or replace function backtest._decide(
     p_run jsonb, p_times timestamptz[], p_opened timestamptz[], p_series backtest.price_series[],
@@ -44,7 +44,10 @@ begin
             union all
             select i.instance_id, s.as_of, 3, 'delisted', i.instruments
             from instances i join silences s on s.instrument_id = any (i.instruments)
-            where s.as_of <= p_to and s.as_of >= i.valid_from and s.as_of < i.valid_to) f
+            where s.as_of <= p_to and s.as_of >= i.valid_from and s.as_of < i.valid_to
+            union all
+            select i.instance_id, p_times[cardinality(p_times)], 4, 'end', i.instruments
+            from instances i where (p_run->>'close_at_end')::boolean) f
     ),
     ordered as (
         select d.*, coalesce(lag(d.quantities) over w, array_fill(0::bigint, array[cardinality(d.instruments)])) as before

@@ -16,7 +16,7 @@ begin
         -- What closes a position goes before what the strategy says at the same time.
         select distinct on (d.as_of, d.instance_id) d.*
         from unnest(p_decisions) d
-        order by d.as_of, d.instance_id, d.event in ('expire', 'delisted') desc
+        order by d.as_of, d.instance_id, d.event in ('expire', 'delisted', 'end') desc
     ),
     known as materialized (
         select s.instrument_id, s.marks, x.sector, x.beta

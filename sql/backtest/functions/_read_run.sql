@@ -1,6 +1,6 @@
 -- Reads and checks the parameters of a backtest: every key known, defaults filled in, instances named.
--- Returns strategy, source, session_id, feed, grid, fill, instances, capital, delisted_after, in_sample, costs, seed,
--- portfolio and changes (parameters of the strategy).
+-- Returns strategy, source, session_id, feed, grid, fill, instances, universe, capital, delisted_after, close_at_end,
+-- in_sample, costs, seed, portfolio and changes (parameters of the strategy).
 -- Errors: TT001 a key or value that cannot be, TT002 a session, feed or pair that does not exist.
 create or replace function backtest._read_run(
     p_strategy text,
@@ -14,12 +14,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    c_own constant text[] := array['source', 'session_id', 'feed', 'grid', 'fill', 'pairs', 'instances', 'capital',
-                                   'in_sample', 'delisted_after', 'costs', 'seed', 'portfolio'];
     c_sources constant text[] := array['session', 'quotes', 'bars', 'daily'];
-    v_fields constant text[] := (
-        select signal._parameter_names(s) from signal.strategies s where s.strategy = p_strategy);
-    v_key text;
+    c_fills constant text[] := array['next', 'same'];
     v_source text := p_parameters->>'source';
     v_session_id uuid;
     v_feed text := p_parameters->>'feed';
@@ -28,6 +24,8 @@ declare
     v_capital numeric;
     v_seed bigint;
     v_in_sample boolean;
+    v_close boolean;
+    v_universe integer[];
     v_fill text := p_parameters->>'fill';
     v_pairs bigint[];
     v_wrong bigint;
@@ -36,17 +34,14 @@ begin
     if jsonb_typeof(p_parameters) is distinct from 'object' then
         raise exception 'the parameters of a backtest must be a JSON object' using errcode = 'TT001';
     end if;
-    v_changes := p_parameters - c_own;
-    select k into v_key from jsonb_object_keys(p_parameters) k
-    where k <> all (c_own || v_fields) order by k limit 1;
-    if v_key is not null then
-        raise exception 'unknown parameter "%"%: use %', v_key, ref._did_you_mean(v_key, c_own || v_fields),
-            array_to_string(c_own || v_fields, ', ') using errcode = 'TT001';
-    elsif v_source <> all (c_sources) then
+    v_changes := p_parameters - backtest._own_parameters();
+    perform backtest._check_names(p_strategy, p_parameters);
+    if v_source <> all (c_sources) then
         raise exception 'unknown source "%"%: use session, quotes, bars or daily', v_source,
             ref._did_you_mean(v_source, c_sources) using errcode = 'TT001';
-    elsif v_fill not in ('next', 'same') then
-        raise exception 'unknown fill "%": use next or same', v_fill using errcode = 'TT001';
+    elsif v_fill <> all (c_fills) then
+        raise exception 'unknown fill "%"%: use next or same', v_fill, ref._did_you_mean(v_fill, c_fills)
+            using errcode = 'TT001';
     end if;
     if v_source is null and p_parameters ? 'session_id' then
         v_source := 'session';
@@ -72,6 +67,7 @@ begin
         v_capital := coalesce((p_parameters->>'capital')::numeric, 1000000);
         v_seed := coalesce((p_parameters->>'seed')::bigint, 0);
         v_in_sample := coalesce((p_parameters->>'in_sample')::boolean, false);
+        v_close := coalesce((p_parameters->>'close_at_end')::boolean, false);
         select array_agg(distinct e.pair_id::bigint) into v_pairs
         from jsonb_array_elements_text(coalesce(p_parameters->'instances', p_parameters->'pairs')) e (pair_id);
     exception when data_exception then
@@ -95,7 +91,11 @@ begin
         and (v_pairs is null or array_position(v_pairs, null) is not null)
     then
         raise exception 'instances must be a list of at least one id, none of them null' using errcode = 'TT001';
+    elsif p_parameters ? 'universe' and v_pairs is not null then
+        raise exception 'universe chooses among all instances, instances and pairs name them: give one of both'
+            using errcode = 'TT001';
     end if;
+    v_universe := backtest._read_universe(p_parameters->'universe', p_from);
 
     if v_source = 'session' then
         if v_session_id is null then
@@ -108,7 +108,7 @@ begin
             from signal._bound b
             join signal._tradables t using (pair_id)
             join signal.strategies s on s.strategy_id = t.strategy_id and s.strategy = p_strategy
-            where b.session_id = v_session_id order by 1));
+            where b.session_id = v_session_id and (v_universe is null or t.instruments <@ v_universe) order by 1));
     else
         v_pairs := coalesce(v_pairs, array(
             select p.pair_id
@@ -117,11 +117,13 @@ begin
             join signal.strategies s on s.strategy_id = p.strategy_id and s.strategy = p_strategy
             where f.feed = v_feed and p.enabled and p.superseded_at = 'infinity'
                 and p.valid_from < p_to and p.valid_to > p_from
+                and (v_universe is null or p.instruments <@ v_universe)
             order by p.pair_id));
     end if;
     if cardinality(v_pairs) = 0 then
-        raise exception 'no % is valid in the window: calibrate one on earlier data, or name it with the parameter instances',
-            case p_strategy when 'pairs' then 'pair' else 'instance of ' || p_strategy end using errcode = 'TT001';
+        raise exception 'no % is valid in the window%: calibrate one on earlier data, or name it with the parameter instances',
+            case p_strategy when 'pairs' then 'pair' else 'instance of ' || p_strategy end,
+            case when v_universe is not null then ' with every leg in the universe' else '' end using errcode = 'TT001';
     end if;
     select u.pair_id into v_wrong from unnest(v_pairs) u (pair_id)
     where not exists (
@@ -152,6 +154,7 @@ begin
         'strategy', p_strategy, 'source', v_source, 'session_id', v_session_id, 'feed', v_feed, 'grid', v_grid,
         'fill', coalesce(v_fill, case when v_source in ('bars', 'daily') then 'next' else 'same' end),
         'instances', v_pairs, 'capital', v_capital, 'delisted_after', v_delisted, 'in_sample', v_in_sample,
+        'universe', p_parameters->'universe', 'close_at_end', v_close,
         'seed', v_seed, 'costs', coalesce(p_parameters->'costs', '{}'),
         'portfolio', backtest._read_portfolio(p_strategy, v_session_id, p_parameters->'portfolio'), 'changes', v_changes);
 end

@@ -41,6 +41,8 @@ begin
             using errcode = 'TT001';
     end if;
     v_opened := backtest._opened(p_run, v_times);
+    update backtest.runs r set data_watermark = backtest._data_watermark(p_run, v_times, v_series, p_from, p_to)
+    where r.run_id = p_run_id;
 
     with decisions as materialized (
         select * from backtest._decide(p_run, v_times, v_opened, v_series, p_from, p_to)
@@ -135,11 +137,16 @@ begin
                (f.ts at time zone 'America/New_York')::date
         from priced f
     ),
+    -- Of a portfolio instruments, else instances.
+    held as (
+        select distinct c.instance_id, case when c.instance_id is null then c.instrument_id end
+        from changes c group by c.instance_id, c.instrument_id having sum(c.delta) <> 0
+    ),
     warned as (
         update backtest.runs r
-        set warnings = r.warnings || w.found
+        set warnings = r.warnings || w.found, open_positions = w.open
         from (
-            select coalesce(jsonb_agg(g.warning), '[]') as found
+            select coalesce(jsonb_agg(g.warning), '[]') as found, (select count(*) from held) as open
             from (
                 select jsonb_build_object('kind', f.flag, 'orders', count(*)) as warning
                 from priced f where f.flag is not null group by f.flag
@@ -148,7 +155,9 @@ begin
                 from priced f where f.unmeasured having count(*) > 0
                 union all
                 select jsonb_build_object('kind', d.event, 'signals', count(*))
-                from decisions d where d.event = 'delisted' group by d.event) g) w
+                from decisions d where d.event = 'delisted' group by d.event
+                union all
+                select jsonb_build_object('kind', 'open_at_end', 'positions', count(*)) from held having count(*) > 0) g) w
         where r.run_id = p_run_id
     ),
     booked as materialized (

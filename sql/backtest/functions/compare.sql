@@ -1,6 +1,7 @@
 -- Two runs beside each other, a row per measure: the figures of their summaries, how many signals (instance,
 -- time, event, quantities) one has and the other lacks, the correlation of their returns by day, and, as
--- detail, every parameter in which they differ. Errors: TT002 unknown run.
+-- detail, every parameter in which they differ. data_differs is a row where they read different data, with what
+-- of their watermarks differs; where it is missing, they read the same. Errors: TT002 unknown run.
 create or replace function backtest.compare(p_run_a bigint, p_run_b bigint)
 returns table (
     measure text, a double precision, b double precision, difference double precision, detail jsonb
@@ -45,7 +46,16 @@ begin
             select corr(x.change, y.change) as corr, count(*) as periods
             from backtest._returns(p_run_a) x join backtest._returns(p_run_b) y using (period)) c
         union all
-        select 22, 'parameter ' || k.key, null, null, jsonb_build_array(k.x, k.y)
+        select 22, 'data_differs', null, null, d.detail
+        from (
+            select jsonb_object_agg(k.key, jsonb_build_array(k.x, k.y)) as detail
+            from (
+                select key, x.value as x, y.value as y
+                from backtest._watermark_parts(v_a) x full join backtest._watermark_parts(v_b) y using (key)) k
+            where k.x is distinct from k.y) d
+        where d.detail is not null
+        union all
+        select 23, 'parameter ' || k.key, null, null, jsonb_build_array(k.x, k.y)
         from (
             select key, x.value as x, y.value as y
             from jsonb_each(backtest._flat_parameters(v_a)) x full join jsonb_each(backtest._flat_parameters(v_b)) y using (key)) k

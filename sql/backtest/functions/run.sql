@@ -14,7 +14,10 @@
 --                daily bars 10 days: how long a leg may have no price before its position is closed);
 --                costs (an object that replaces values of the cost model); portfolio (an object of
 --                max_gross, max_sector_net, max_market_net, max_positions, {} nets alone: instances are
---                netted and constrained together; by default as the session is); seed; and any parameter of
+--                netted and constrained together; by default as the session is); universe (a list of symbols, or an
+--                index with the members it had on p_from: instances with a leg outside are left out); close_at_end
+--                (true sells what is open at the last price, event end; else it is kept and marked, and a
+--                notice, a warning and runs.open_positions say how many); seed; and any parameter of
 --                the strategy, which replaces that of every instance.
 -- p_from, p_to   p_from < time <= p_to; optional with a session.
 -- p_costs        a row of backtest.cost_models: none, percentage, realistic.
@@ -55,6 +58,8 @@ declare
     v_costs backtest.cost_models;
     v_run jsonb;
     v_run_id bigint;
+    v_open integer;
+    v_stack text;
 begin
     perform backtest._check_strategy(p_strategy);
     if p_decisions is not null and (jsonb_typeof(p_decisions) <> 'array' or not exists (
@@ -67,13 +72,20 @@ begin
 
     insert into backtest.runs
         (strategy, parameters, from_ts, to_ts, costs, code_hash, data_watermark, run_by, seed, warnings)
-    values (p_strategy, v_run, p_from, p_to, p_costs, signal.code_hash(p_strategy),
-            backtest._data_watermark(v_run, p_from, p_to), session_user, (v_run->>'seed')::bigint,
-            backtest._foresee(v_run, v_costs))
+    values (p_strategy, v_run, p_from, p_to, p_costs, signal.code_hash(p_strategy), '{}', session_user,
+            (v_run->>'seed')::bigint, backtest._foresee(v_run, v_costs))
     returning runs.run_id into v_run_id;
     perform backtest._simulate(
         v_run_id, v_run || jsonb_strip_nulls(jsonb_build_object('decisions', p_decisions)), v_costs, p_from, p_to);
     perform backtest._summarize(v_run_id);
+    select r.open_positions into v_open from backtest.runs r where r.run_id = v_run_id;
+    get diagnostics v_stack = pg_context;
+    -- Whoever called a function that runs many is not told of each.
+    if v_open > 0 and strpos(v_stack, E'\n') = 0 then
+        raise notice '% of % % still open at the end, marked at the last price; "close_at_end": true closes them',
+            v_open, jsonb_array_length(v_run->'instances'),
+            case when p_strategy = 'pairs' then 'pairs' else 'instances' end;
+    end if;
 
     return query
     update backtest.runs r

@@ -1,5 +1,6 @@
 -- The name that was probably meant: the one that takes the fewest letters changed, added, left out or
--- swapped (Damerau 1964), whatever their case; null where none is near.
+-- swapped (Damerau 1964), whatever their case; else the first that begins with at least three letters of it or
+-- with which it begins; null where none is near.
 create or replace function ref._closest(p_word text, p_words text[])
 returns text
 language plpgsql
@@ -35,7 +36,11 @@ begin
             v_best := v_name;
         end if;
     end loop;
-    return v_best;
+    return coalesce(v_best, (
+        select u.name from unnest(p_words) with ordinality u (name, n)
+        where least(length(v_word), length(u.name)) >= 3
+            and (starts_with(lower(u.name), v_word) or starts_with(v_word, lower(u.name)))
+        order by u.n limit 1));
 end
 $$;
 comment on function ref._closest(text, text[]) is 'The name that was probably meant.';
