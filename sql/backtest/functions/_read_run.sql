@@ -14,12 +14,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    c_own constant text[] := array['source', 'session_id', 'feed', 'grid', 'fill', 'pairs', 'instances', 'capital',
-                                   'in_sample', 'delisted_after', 'costs', 'seed', 'portfolio'];
     c_sources constant text[] := array['session', 'quotes', 'bars', 'daily'];
-    v_fields constant text[] := (
-        select signal._parameter_names(s) from signal.strategies s where s.strategy = p_strategy);
-    v_key text;
     v_source text := p_parameters->>'source';
     v_session_id uuid;
     v_feed text := p_parameters->>'feed';
@@ -36,13 +31,9 @@ begin
     if jsonb_typeof(p_parameters) is distinct from 'object' then
         raise exception 'the parameters of a backtest must be a JSON object' using errcode = 'TT001';
     end if;
-    v_changes := p_parameters - c_own;
-    select k into v_key from jsonb_object_keys(p_parameters) k
-    where k <> all (c_own || v_fields) order by k limit 1;
-    if v_key is not null then
-        raise exception 'unknown parameter "%"%: use %', v_key, ref._did_you_mean(v_key, c_own || v_fields),
-            array_to_string(c_own || v_fields, ', ') using errcode = 'TT001';
-    elsif v_source <> all (c_sources) then
+    v_changes := p_parameters - backtest._own_parameters();
+    perform backtest._check_names(p_strategy, p_parameters);
+    if v_source <> all (c_sources) then
         raise exception 'unknown source "%"%: use session, quotes, bars or daily', v_source,
             ref._did_you_mean(v_source, c_sources) using errcode = 'TT001';
     elsif v_fill not in ('next', 'same') then
