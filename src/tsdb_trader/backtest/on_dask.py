@@ -61,7 +61,7 @@ class Dask:
     def _collect(self, sweep: Sweep, futures: Mapping[Any, dict[str, Any]]) -> None:
         from distributed import CancelledError, KilledWorker, as_completed
 
-        for future in as_completed(futures):
+        for future in as_completed(futures, loop=self.client.loop):
             try:
                 future.result()
             except KilledWorker:
