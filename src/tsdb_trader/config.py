@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     """FIX port of the simulated venue; 0 picks a free one at `up` and hands it to the workers."""
     strategies: str = ""
     """Strategies in Python that are loaded: module:Class,module:Class."""
+    dask: str = Field(default="", pattern=r"^(|local|((tcp|tls|ws|wss)://)?[\w.\[\]:-]+:\d{1,5})$")
+    """Where sweeps are distributed: a scheduler, tcp://host:8786, or local; empty for threads."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """What the workers log, at the least."""
 

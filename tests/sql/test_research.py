@@ -13,7 +13,7 @@ import pytest
 from daily_bars import add_bars
 from pair_market import NEXT_OPEN, load_wave, save_pair, trade_session
 from tsdb_trader import research
-from tsdb_trader.api import backtest
+from tsdb_trader.api import backtest, sweeps
 from tsdb_trader.errors import InputError, UnknownObjectError
 
 SECONDS = 400
@@ -204,9 +204,9 @@ def test_runs_beside_each_other_and_of_a_sweep(
     compared = research.compare_runs(reader, first.run_id, second.run_id).set_index("measure")
     assert compared.loc["trades", "a"] == first.trades
     assert compared.loc["trades", "b"] == second.trades
-    sweep_id = backtest.open_sweep(conn, "pairs", given, {"entry": [2.0, 3.0]})
-    for point in backtest.sweep_points(conn, sweep_id):
-        backtest.run_point(conn, sweep_id, point)
+    sweep_id = sweeps.open_sweep(conn, "pairs", given, {"entry": [2.0, 3.0]})
+    for point in sweeps.missing_points(conn, sweep_id):
+        sweeps.run_point(conn, sweep_id, point)
     swept = research.sweep(reader, sweep_id)
     assert swept["entry"].tolist() == [2.0, 3.0]
     assert swept["trades"].tolist() == [first.trades, second.trades]

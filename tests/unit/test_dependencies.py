@@ -41,6 +41,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "zmq": ("feeds.zeromq",),
     "vaderSentiment": ("feeds.sentiment",),
     "exchange_calendars": ("refdata.calendars",),
+    "distributed": ("backtest.on_dask",),
 }
 
 # The private server is administered with SQL of its own (roles, databases, settings): it runs

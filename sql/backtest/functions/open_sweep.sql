@@ -1,6 +1,7 @@
 -- Notes a sweep, for backtest.run_point to run, and returns its id. p_grid: an object with a list of values per
 -- parameter of backtest.run ({"entry": [1.5, 2], "stop": [4, 6]}); every combination is a point, at most
--- 10,000. Nothing is run. Errors: TT001 a grid that cannot be, TT002 unknown strategy.
+-- 10,000. Nothing is run. Errors: TT001 a grid that cannot be, an unknown parameter or a window that ends before
+-- it begins; TT002 unknown strategy or cost model.
 create or replace function backtest.open_sweep(
     p_strategy text,
     p_parameters jsonb,
@@ -28,6 +29,17 @@ begin
     if v_wrong is not null then
         raise exception 'the grid''s "%" must be a list of values', v_wrong using errcode = 'TT001';
     end if;
+    select g.key || '" has ' || min(v.value::text) into v_wrong
+    from jsonb_each(p_grid) g cross join lateral jsonb_array_elements(g.value) v (value)
+    group by g.key, v.value having count(*) > 1 order by 1 limit 1;
+    if v_wrong is not null then
+        raise exception 'the grid''s "% more than once', v_wrong using errcode = 'TT001';
+    end if;
+    perform backtest._check_names(p_strategy, p_parameters || p_grid);
+    if p_from >= p_to then
+        raise exception 'p_from must be before p_to' using errcode = 'TT001';
+    end if;
+    perform backtest._read_costs(p_costs, '{}');
     select market._product(jsonb_array_length(g.value)) into v_points from jsonb_each(p_grid) g;
     if v_points > 10000 then
         raise exception 'the grid has % points, more than 10000', v_points using errcode = 'TT001';

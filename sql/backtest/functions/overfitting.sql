@@ -21,7 +21,7 @@ set search_path = pg_catalog, pg_temp
 set work_mem = '128MB'
 as $$
 declare
-    v_runs constant bigint[] := array(select r.run_id from backtest.runs r where r.sweep_id = p_sweep_id order by 1);
+    v_runs constant bigint[] := array(select r.run_id from backtest.runs r where r.sweep_id = p_sweep_id order by r.changes);
     v_counts integer[];
 begin
     if not exists (select from backtest.sweeps s where s.sweep_id = p_sweep_id) then

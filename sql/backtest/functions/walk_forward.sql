@@ -1,7 +1,8 @@
 -- Walks a grid of parameters forward: for every p_test from p_from + p_train on, the grid is run over the
--- p_train before it, the point with the best Sharpe ratio there (of equals the first) is run over the p_test
+-- p_train before it, the point with the best Sharpe ratio there (of equals the first by its values) is run over the p_test
 -- after, and so on until p_to. A row per step; run_id is the run over the test, sweep_id the sweep before it.
 -- A training without any Sharpe ratio has no test: point and the figures of the test are null.
+-- A strategy in Python is walked by tsdb-trader backtest walk.
 -- Errors: as backtest.sweep; TT001 spans that cannot be.
 create or replace function backtest.walk_forward(
     p_strategy text,
@@ -23,16 +24,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if (p_train > interval '0' and p_test > interval '0' and p_from + p_train < p_to
-        and p_from + 1000 * p_test > p_to) is not true
-    then
-        raise exception 'a walk needs a training and a test above zero, the first test before p_to, and at most 1000 of them'
-            using errcode = 'TT001';
-    end if;
-    test_from := p_from + p_train;
-    while test_from < p_to loop
-        train_from := test_from - p_train;
-        test_to := least(test_from + p_test, p_to);
+    perform backtest._check_steps_here(p_strategy, 'tsdb-trader backtest walk');
+    for train_from, test_from, test_to in
+        select w.train_from, w.test_from, w.test_to from backtest.walk_spans(p_from, p_to, p_train, p_test) w
+    loop
         sweep_id := null;
         run_id := null;
         select s.sweep_id, s.point, s.sharpe into sweep_id, point, train_sharpe
@@ -49,7 +44,6 @@ begin
             from backtest.run(p_strategy, p_parameters || point, test_from, test_to, p_costs) r;
         end if;
         return next;
-        test_from := test_to;
     end loop;
 end
 $$;

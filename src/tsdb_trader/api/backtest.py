@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -79,37 +79,6 @@ def run(
 
 
 @dataclass(frozen=True)
-class Point:
-    """A run of a sweep: its point of the grid and what it came to."""
-
-    run_id: int
-    point: dict[str, Any]
-    trades: int
-    total_return: float
-    sharpe: float | None
-    max_drawdown: float
-    turnover: float
-    costs: float
-    elapsed_ms: float
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What the best run of a sweep is worth; definitions in ``backtest.judge_sweep``."""
-
-    run_id: int
-    point: dict[str, Any]
-    trials: int
-    periods: int
-    sharpe: float | None
-    skewness: float | None
-    kurtosis: float | None
-    variance: float | None
-    deflated_sharpe: float | None
-    pbo: float
-
-
-@dataclass(frozen=True)
 class Measure:
     """One line of the comparison of two runs."""
 
@@ -166,90 +135,3 @@ def check_lookahead(
             "select * from backtest.check_lookahead(%s, %s, %s, %s)",
             (strategy, start, end, Jsonb(dict(parameters or {}))),
         ).fetchall()
-
-
-def open_sweep(
-    conn: Connection,
-    strategy: str,
-    parameters: Mapping[str, Any],
-    grid: Mapping[str, Sequence[Any]],
-    start: datetime | None = None,
-    end: datetime | None = None,
-    costs: str = "realistic",
-) -> int:
-    """Note a grid of parameters to run; its id.
-
-    Raises
-    ------
-    InputError
-        The grid cannot be.
-    UnknownObjectError
-        The strategy does not exist.
-    """
-    with translated():
-        row = conn.execute(
-            "select backtest.open_sweep(%s, %s, %s, %s, %s, %s)",
-            (strategy, Jsonb(dict(parameters)), Jsonb(dict(grid)), start, end, costs),
-        ).fetchone()
-    assert row is not None  # noqa: S101 - the function returns its id or raises
-    return int(row[0])
-
-
-def sweep_points(conn: Connection, sweep_id: int) -> list[dict[str, Any]]:
-    """Return the points of a sweep."""
-    with translated():
-        rows = conn.execute(
-            """select p.point from backtest.sweeps s
-               cross join lateral backtest.sweep_points(s.grid) p (point) where s.sweep_id = %s""",
-            (sweep_id,),
-        ).fetchall()
-    return [row[0] for row in rows]
-
-
-def run_point(conn: Connection, sweep_id: int, point: Mapping[str, Any]) -> int:
-    """Run one point of a sweep, if it was not run yet; its run_id.
-
-    Raises
-    ------
-    InputError
-        A parameter is unknown or cannot be.
-    UnknownObjectError
-        The sweep, or something it names, does not exist.
-    """
-    with translated():
-        row = conn.execute(
-            "select backtest.run_point(%s, %s)", (sweep_id, Jsonb(dict(point)))
-        ).fetchone()
-    assert row is not None  # noqa: S101 - the function returns its id or raises
-    return int(row[0])
-
-
-def sweep_results(conn: Connection, sweep_id: int) -> list[Point]:
-    """Return the runs of a sweep, the best Sharpe ratio first."""
-    with translated():
-        cursor = conn.cursor(row_factory=class_row(Point))
-        return cursor.execute(
-            """select run_id, changes as point, trades, total_return, sharpe, max_drawdown,
-                   turnover, cost_amount as costs, elapsed_ms
-               from backtest.runs where sweep_id = %s order by sharpe desc nulls last, run_id""",
-            (sweep_id,),
-        ).fetchall()
-
-
-def judge_sweep(conn: Connection, sweep_id: int, blocks: int = 16) -> Judgement:
-    """Return what the best run of a sweep is worth.
-
-    Raises
-    ------
-    InputError
-        It has fewer than two runs, or too few periods for the blocks.
-    UnknownObjectError
-        The sweep does not exist.
-    """
-    with translated():
-        cursor = conn.cursor(row_factory=class_row(Judgement))
-        found = cursor.execute(
-            "select * from backtest.judge_sweep(%s, %s)", (sweep_id, blocks)
-        ).fetchone()
-    assert found is not None  # noqa: S101 - the function returns its row or raises
-    return found

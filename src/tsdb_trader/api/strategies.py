@@ -14,8 +14,9 @@ from uuid import UUID
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
-from tsdb_trader.api import backtest, sessions
+from tsdb_trader.api import backtest, sessions, sweeps
 from tsdb_trader.api.backtest import Difference, Summary
+from tsdb_trader.api.sweeps import Sweep
 from tsdb_trader.db import Connection, translated
 from tsdb_trader.errors import InputError, TraderError, TransitionError, UnknownObjectError
 from tsdb_trader.strategies import Instance, Loaded, Step, StepError, StepInput, start
@@ -235,12 +236,7 @@ def run(
     loaded = _find(classes, strategy, *code)
     wanted = (strategy, Jsonb(dict(parameters)), begin, end)
     with translated(), conn.transaction():
-        past = _read_past(conn, "select * from backtest.python_inputs(%s, %s, %s, %s)", wanted)
-        decisions = [
-            [row.instance_id, row.moment, step.event, step.quantities, step.score]
-            for row, step in _fold(loaded, past)
-            if step.event is not None
-        ]
+        decisions = _decide(conn, loaded, wanted)
         cursor = conn.cursor(row_factory=class_row(Summary))
         summary = cursor.execute(
             "select * from backtest.run(%s, %s, %s, %s, %s, %s)",
@@ -248,6 +244,42 @@ def run(
         ).fetchone()
     assert summary is not None  # noqa: S101 - the function returns its row or raises
     return summary
+
+
+def run_point(conn: Connection, classes: Classes, sweep: Sweep, point: Mapping[str, Any]) -> int:
+    """Run one point of a sweep of any strategy, if it was not run yet; its run_id.
+
+    Raises
+    ------
+    InputError, UnknownObjectError, TransitionError
+        As ``run``.
+    """
+    code = registered(conn).get(sweep.strategy)
+    if code is None:
+        return sweeps.run_point(conn, sweep.sweep_id, point)
+    loaded = _find(classes, sweep.strategy, *code)
+    changed = Jsonb(sweep.parameters | dict(point))
+    with translated(), conn.transaction():
+        done = sweeps.claim_point(conn, sweep.sweep_id, point)
+        if done is not None:
+            return done
+        wanted = (sweep.strategy, changed, sweep.from_ts, sweep.to_ts)
+        return sweeps.run_point(conn, sweep.sweep_id, point, _decide(conn, loaded, wanted))
+
+
+def check_loaded(conn: Connection, classes: Classes, strategy: str) -> None:
+    """Make sure that a strategy in Python is loaded, and is the code that was registered.
+
+    Raises
+    ------
+    UnknownObjectError
+        The class is not loaded.
+    TransitionError
+        The class is not the code that was registered.
+    """
+    code = registered(conn).get(strategy)
+    if code is not None:
+        _find(classes, strategy, *code)
 
 
 def differences(conn: Connection, session_id: UUID, classes: Classes) -> list[Difference]:
@@ -287,6 +319,15 @@ def _compare(loaded: Loaded, past: Iterator[_Past]) -> Iterator[Difference]:
             if row.state is None or not instance.stands_at(row.state):
                 detail = {"recorded": row.state, "recomputed": step.document()}
                 yield Difference("python_state", row.moment, instance_id, detail)
+
+
+def _decide(conn: Connection, loaded: Loaded, wanted: tuple[object, ...]) -> list[list[Any]]:
+    past = _read_past(conn, "select * from backtest.python_inputs(%s, %s, %s, %s)", wanted)
+    return [
+        [row.instance_id, row.moment, step.event, step.quantities, step.score]
+        for row, step in _fold(loaded, past)
+        if step.event is not None
+    ]
 
 
 def _fold(loaded: Loaded, past: Iterator[_Past]) -> Iterator[tuple[_Past, Step]]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from tsdb_trader.commands.session import parse_time
 from tsdb_trader.errors import InputError, InvariantError
+
+if TYPE_CHECKING:
+    from tsdb_trader.backtest import Swept
 
 
 class _RunByDefault(TyperGroup):
@@ -81,55 +83,112 @@ def run(
         typer.echo(f"{name:<10}{value}")
 
 
+Grid = Annotated[
+    list[str], typer.Option("--grid", help="A parameter's values: entry=1.5,2,2.5; repeatable.")
+]
+Count = Annotated[
+    int, typer.Option("--connections", help="How many points are run at once.", min=1, max=64)
+]
+Blocks = Annotated[int, typer.Option(help="Blocks of the test for overfitting.")]
+
+
 @app.command("sweep")
 def sweep(
     strategy: Strategy,
-    grid: Annotated[
-        list[str], typer.Option("--grid", help="A parameter's values: entry=1.5,2,2.5; repeatable.")
-    ],
+    grid: Grid,
     start: Start = None,
     end: End = None,
     source: Source = None,
     feed: Feed = None,
     costs: Costs = "realistic",
     changes: Changes = None,
-    connections: Annotated[
-        int, typer.Option(help="How many points are run at once.", min=1, max=64)
-    ] = 2,
-    blocks: Annotated[int, typer.Option(help="Blocks of the test for overfitting.")] = 16,
+    connections: Count = 2,
+    blocks: Blocks = 16,
     as_json: AsJson = False,
 ) -> None:
-    """Run a grid of parameters on several connections, and judge the best."""
-    from tsdb_trader import db
-    from tsdb_trader.api import backtest as api
+    """Run a grid of parameters on several connections, or on Dask, and judge the best."""
+    from tsdb_trader import backtest
 
     parameters = _read_parameters({"source": source, "feed": feed}, changes or [])
-    axes = dict(_read_axis(text) for text in grid)
     begin = None if start is None else parse_time(start)
     finish = None if end is None else parse_time(end)
-    with db.connect(autocommit=True, application_name="tsdb-trader backtest") as conn:
-        sweep_id = api.open_sweep(conn, strategy, parameters, axes, begin, finish, costs)
-        _run_points(sweep_id, api.sweep_points(conn, sweep_id), connections)
-        points = api.sweep_results(conn, sweep_id)
-        judged = api.judge_sweep(conn, sweep_id, blocks) if len(points) > 1 else None
+    _print_sweep(
+        backtest.sweep(
+            strategy, parameters, _read_grid(grid), begin, finish, costs,
+            connections=connections, blocks=blocks,
+        ),
+        as_json,
+    )  # fmt: skip
+
+
+@app.command("resume")
+def resume(
+    sweep_id: Annotated[int, typer.Argument(help="The sweep.")],
+    connections: Count = 2,
+    blocks: Blocks = 16,
+    as_json: AsJson = False,
+) -> None:
+    """Run the points of a sweep that have no run yet, and judge the best."""
+    from tsdb_trader import backtest
+
+    _print_sweep(backtest.resume(sweep_id, connections=connections, blocks=blocks), as_json)
+
+
+@app.command("walk")
+def walk(
+    strategy: Strategy,
+    grid: Grid,
+    start: Annotated[str, typer.Option("--from", help="Start of the first training, excluded.")],
+    end: Annotated[str, typer.Option("--to", help="End, included.")],
+    train: Annotated[str, typer.Option(help="Length of a training: '1 year'.")],
+    test: Annotated[str, typer.Option(help="Length of a test: '3 months'.")],
+    source: Source = None,
+    feed: Feed = None,
+    costs: Costs = "realistic",
+    changes: Changes = None,
+    connections: Count = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Walk a grid forward: the best of each training is run over the span after it."""
+    from tsdb_trader import backtest
+
+    parameters = _read_parameters({"source": source, "feed": feed}, changes or [])
+    steps = backtest.walk_forward(
+        strategy, parameters, _read_grid(grid), parse_time(start), parse_time(end), train, test,
+        costs, connections=connections,
+    )  # fmt: skip
     if as_json:
-        report = {
-            "sweep_id": sweep_id,
-            "runs": [dataclasses.asdict(point) for point in points],
-            "best": None if judged is None else dataclasses.asdict(judged),
-        }
-        typer.echo(json.dumps(report))
+        typer.echo(json.dumps([dataclasses.asdict(step) for step in steps], default=str))
+        return
+    typer.echo(f"{'test from':<12}{'run':>8}{'trained':>9}{'sharpe':>9}{'return':>10}  point")
+    for step in steps:
+        typer.echo(
+            f"{step.test_from:%Y-%m-%d}  {step.run_id or '-':>8}"
+            f"{_figure(step.train_sharpe, '.2f'):>9}{_figure(step.sharpe, '.2f'):>9}"
+            f"{_figure(step.total_return, '.2%'):>10}"
+            f"  {json.dumps(step.point)}"
+        )
+
+
+def _print_sweep(swept: Swept, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(swept)))
         return
     typer.echo(f"{'run':>8}{'sharpe':>9}{'return':>10}{'drawdown':>10}{'trades':>8}  point")
-    for point in points:
+    for run in swept.runs:
         typer.echo(
-            f"{point.run_id:>8}{_figure(point.sharpe, '.2f'):>9}{point.total_return:>10.2%}"
-            f"{point.max_drawdown:>10.2%}{point.trades:>8}  {json.dumps(point.point)}"
+            f"{run.run_id:>8}{_figure(run.sharpe, '.2f'):>9}{run.total_return:>10.2%}"
+            f"{run.max_drawdown:>10.2%}{run.trades:>8}  {json.dumps(run.point)}"
         )
-    if judged is not None:
+    for failure in swept.failures:
+        typer.echo(f"{'failed':>8}  {json.dumps(failure.point)}: {failure.error}")
+    if swept.best is None:
+        typer.echo(f"sweep {swept.sweep_id}: {swept.not_judged}")
+    else:
         typer.echo(
-            f"sweep {sweep_id}: deflated Sharpe ratio {_figure(judged.deflated_sharpe, '.3f')}, "
-            f"probability of overfitting {judged.pbo:.3f}"
+            f"sweep {swept.sweep_id}: deflated Sharpe ratio "
+            f"{_figure(swept.best.deflated_sharpe, '.3f')}, probability of overfitting "
+            f"{swept.best.pbo:.3f}"
         )
 
 
@@ -175,20 +234,6 @@ def check(
     typer.echo("nothing found")
 
 
-def _run_points(sweep_id: int, points: Sequence[dict[str, Any]], connections: int) -> None:
-    from tsdb_trader import db
-    from tsdb_trader.api import backtest as api
-
-    def run_all(share: Iterable[dict[str, Any]]) -> None:
-        with db.connect(autocommit=True, application_name="tsdb-trader sweep") as conn:
-            for point in share:
-                api.run_point(conn, sweep_id, point)
-
-    count = min(connections, len(points))
-    with ThreadPoolExecutor(count) as pool:
-        list(pool.map(run_all, [points[n::count] for n in range(count)]))
-
-
 def _figure(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
@@ -214,6 +259,14 @@ def _read_change(text: str) -> tuple[str, Any]:
     if not separator or not key:
         raise InputError(f"cannot read {text!r}: write it as entry=2.5")
     return key, _read_value(value)
+
+
+def _read_grid(texts: Iterable[str]) -> dict[str, list[Any]]:
+    axes = [_read_axis(text) for text in texts]
+    grid = dict(axes)
+    if len(grid) < len(axes):
+        raise InputError("a parameter has two --grid options: give all its values in one")
+    return grid
 
 
 def _read_axis(text: str) -> tuple[str, list[Any]]:
