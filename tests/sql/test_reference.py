@@ -223,6 +223,48 @@ def test_change_symbol_to_one_in_use_or_in_the_future_is_refused(conn):
     assert value(conn, "select count(*) from ref.symbols") == 0
 
 
+def test_sector_and_status_of_an_instrument_are_set_and_audited(conn, connect_as):
+    ibm = add_instrument(conn, "IBM")
+    ops = connect_as("tsdb_ops")
+    assert value(ops, "select ref.set_sector('IBM', ' tech ')") == ibm
+    assert value(ops, "select ref.set_status('IBM', 'halted', 'news pending')") == ibm
+    found = "select array[sector, status] from ref.instruments where symbol = 'IBM'"
+    assert value(conn, found) == ["tech", "halted"]
+    assert (
+        value(conn, "select reason from ops.audit where action = 'ref.set_status'")
+        == "news pending"
+    )
+    value(ops, "select ref.set_sector('IBM', null)")
+    assert value(conn, found) == [None, "halted"]
+
+
+@pytest.mark.parametrize(
+    ("call", "sqlstate", "message"),
+    [
+        ("ref.set_sector('IBM', ' ')", "TT001", "a sector has a name"),
+        ("ref.set_sector('NONE', 'tech')", "TT002", "NONE"),
+        ("ref.set_status('IBM', 'halt', 'x')", "TT002", 'did you mean "halted"'),
+        ("ref.set_status('IBM', null, 'x')", "TT002", "use active"),
+        ("ref.set_status('IBM', 'halted', ' ')", "TT001", "say why"),
+        ("ref.set_status('IBM', 'halted', null)", "TT001", "say why"),
+        ("ref.set_status('NONE', 'halted', 'x')", "TT002", "NONE"),
+    ],
+)
+def test_sector_or_status_that_cannot_be_is_refused(conn, call, sqlstate, message):
+    add_instrument(conn, "IBM")
+    found = error_of(conn, f"select {call}")
+    assert found[0] == sqlstate
+    assert message in found[1]
+
+
+def test_sector_and_status_may_not_be_set_by_those_who_read(conn, connect_as):
+    add_instrument(conn, "IBM")
+    for role in READERS:
+        reader = connect_as(role)
+        for call in ("ref.set_sector('IBM', 'x')", "ref.set_status('IBM', 'halted', 'x')"):
+            assert error_of(reader, f"select {call}")[0] == "42501", role
+
+
 def test_universe_has_the_members_and_symbols_of_its_day(conn):
     for symbol in ("DEAD", "LIVE", "META"):
         add_instrument(conn, symbol)

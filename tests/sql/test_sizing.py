@@ -96,7 +96,9 @@ def test_size_by_risk_budget_equals_an_optimisation_by_scipy(
         ([[1.0, 0.5], [0.4, 1.0]], None, 1, "symmetric"),
         ([[1.0, 0.0], [0.0, 0.0]], None, 1, "positive on its diagonal"),
         ([[1.0, float("nan")], [float("nan"), 1.0]], None, 1, "finite"),
-        ([[1.0, -1.0], [-1.0, 1.0]], None, 1, "not positive definite"),
+        ([[1.0, -1.0], [-1.0, 1.0]], None, 1, "singular"),
+        ([[1.0, 2.0], [2.0, 1.0]], None, 1, "negative variance"),
+        ([[1.0, 0.9, 0.0], [0.9, 1.0, 0.9], [0.0, 0.9, 1.0]], None, 1, "negative variance"),
         ([[1.0, 0.0], [0.0, 1.0]], [1.0], 1, "one for each"),
         ([[1.0, 0.0], [0.0, 1.0]], [1.0, 0.0], 1, "above zero"),
         ([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0], -1, "above zero"),
@@ -111,6 +113,20 @@ def test_size_by_risk_budget_input_that_cannot_be_is_refused(
             (matrix, target, budgets),
         )
     assert caught.value.sqlstate == "TT001"
+
+
+def test_size_by_risk_budget_of_more_positions_than_returns_is_solved(
+    conn: psycopg.Connection,
+) -> None:
+    # Singular, but no variance is negative: numpy's smallest eigenvalue is zero but for rounding.
+    returns = (
+        np.random.default_rng(4).normal(0.0, 0.01, (20, 30))
+        + 0.02 * np.linspace(-1, 1, 20)[:, None]
+    )
+    matrix = np.cov(returns, rowvar=False)
+    assert np.linalg.eigvalsh(matrix)[0] < 1e-15
+    sizes = np.array(one(conn, "select signal.size_by_risk_budget(%s, 100)", matrix.tolist()))
+    assert sizes * (matrix @ sizes) == pytest.approx(np.full(30, 100**2 / 30), rel=1e-9)
 
 
 def test_daily_returns_are_those_of_the_weighted_position_known_then(

@@ -6,16 +6,15 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from daily_bars import add_bars
+from guide import blocks
 from pair_market import NEXT_OPEN, OPEN, load_wave, open_replay, save_pair, write_batches
 
-GUIDE = Path(__file__).parents[2] / "docs" / "strategies.md"
 SECONDS = 150
 BAD = """
 create schema bad;
@@ -52,7 +51,7 @@ def one(conn: psycopg.Connection, statement: str, *arguments: Any) -> Any:
 
 def examples() -> list[str]:
     """Return the SQL blocks of the guide that make and fold two strategies, in order."""
-    return re.findall(r"```sql\n(.*?)```", GUIDE.read_text(), re.S)[:3]
+    return blocks("sql")[:3]
 
 
 def trade(conn: psycopg.Connection, seconds: int = SECONDS) -> uuid.UUID:
@@ -102,9 +101,12 @@ def test_guide_examples_are_short_and_trade_with_parity_as_written(
     assert counts["pairs"] > 0
     assert one(conn, "select count(*) from signal.batch_features") >= 2
     assert parity(connect_as("tsdb_quant"), session) == []
-    events = [r[1] for r in connect_as("tsdb_quant").execute(
-        f"select as_of, (state).event from ({fold.strip().rstrip(';')}) s").fetchall()]  # fmt: skip
-    assert [e for e in events if e].__len__() == counts["cross"]
+    folded, backtested, _ = fold.split(";")
+    quant = connect_as("tsdb_quant")
+    events = [row[0] for row in quant.execute(f"select (state).event from ({folded}) s").fetchall()]
+    assert len([e for e in events if e]) == counts["cross"]
+    assert one(quant, backtested) is not None
+    assert one(quant, "select count(*) from backtest.signals") == counts["cross"]
 
 
 def test_guide_other_statements_run_as_written(conn: psycopg.Connection) -> None:
@@ -115,10 +117,24 @@ def test_guide_other_statements_run_as_written(conn: psycopg.Connection) -> None
             one(conn, "select ref.instrument_id(%s)", symbol),
             {OPEN.date() + timedelta(days=n): 50 + factor * n % 11 for n in range(80)},
         )
-    others = re.findall(r"```sql\n(.*?)```", GUIDE.read_text(), re.S)[3:]
+    *others, portfolio = blocks("sql")[3:]
     assert len(others) == 3
     for statements in others:
         conn.execute(statements)
+    save_pair(conn)
+    # As psql reads it: a row's columns become variables.
+    opened, bound = portfolio.removeprefix("begin;").split("\\gset")
+    session = one(conn, opened)
+    conn.execute(bound.replace(":'session_id'", f"'{session}'").replace("commit;", ""))
+    found = one(
+        conn, "select to_jsonb(parameters) from signal.portfolios where session_id = %s", session
+    )
+    assert found == {
+        "max_gross": 60000,
+        "max_sector_net": None,
+        "max_market_net": None,
+        "max_positions": 4,
+    }
 
 
 def test_instances_of_two_legs_get_mids_in_the_order_of_their_symbols(

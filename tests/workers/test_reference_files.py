@@ -370,3 +370,19 @@ def test_factor_files_reference_prices_are_the_closes_of_the_sp500_file(adjusted
     # FOXA, TWX: last day before a spin-off, which the other file has without the child's value;
     # TWX in May: another last trade, inside of that day's range.
     assert unlike == {("FOXA", "2013-06-28"), ("TWX", "2014-06-06"), ("TWX", "2014-05-20")}
+
+
+def test_sectors_and_status_from_the_command_line(conn, database, tmp_path):
+    for symbol in ("IBM", "KO"):
+        add_instrument(conn, symbol)
+    file = tmp_path / "sectors.csv"
+    file.write_text("symbol,sector\nIBM,tech\nNONE,drinks\n")
+    refused = command(database, "sectors", str(file))
+    assert refused.returncode == 5, refused.stderr
+    assert "NONE" in refused.stderr
+    done = command(database, "sectors", str(file), "--known-only")
+    assert done.stdout == "sectors of 1 instruments, 1 left out\n", done.stderr
+    done = command(database, "status", "KO", "restricted", "--reason", "own takeover")
+    assert done.stdout == "KO is restricted\n", done.stderr
+    found = conn.execute("select symbol, sector, status from ref.instruments order by 1").fetchall()
+    assert found == [("IBM", "tech", "active"), ("KO", None, "restricted")]

@@ -3,8 +3,9 @@
 -- covariance of the positions' returns per unit of notional. Solved as the minimum of
 -- y'Cy / 2 - sum of budget(i) * ln y(i), which is unique, by cyclical coordinate descent
 -- (Griveau-Billion, Richard and Roncalli 2013), then scaled.
--- Errors: TT001 a matrix that is not square, symmetric, finite and positive on its diagonal, or for which
--- there is no solution (not positive definite); budgets or a target that are not above zero.
+-- Errors: TT001 a matrix that is not square, symmetric, finite and positive on its diagonal, that has a negative
+-- variance, or for which there is no solution (a position that another one hedges away); budgets or a target
+-- that are not above zero.
 create or replace function signal.size_by_risk_budget(
     p_covariance double precision[],
     p_target double precision,
@@ -49,6 +50,10 @@ begin
         end loop;
         y[i] := 1 / sqrt(p_covariance[i][i]);
     end loop;
+    if signal._has_negative_variance(p_covariance) then
+        raise exception 'this is no covariance: some combination of the positions has a negative variance'
+            using errcode = 'TT001';
+    end if;
     v_total := (select sum(u.b) from unnest(v_budgets) u (b));
     for v_round in 1 .. 10000 loop
         v_moved := 0;
@@ -73,7 +78,7 @@ begin
     end loop;
     -- At the solution the variance is the sum of the budgets, here one.
     if (v_moved < 1e-12 and abs(v_variance - 1) < 1e-6) is not true then
-        raise exception 'no risk budget: the covariance is not positive definite' using errcode = 'TT001';
+        raise exception 'no risk budget: the covariance is singular, some positions hedge each other away' using errcode = 'TT001';
     end if;
     for i in 1 .. n loop
         y[i] := y[i] * p_target / sqrt(v_variance);

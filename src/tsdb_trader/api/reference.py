@@ -95,6 +95,37 @@ def register(conn: Connection, symbols: Sequence[str]) -> int:
     return len(rows)
 
 
+def set_sectors(conn: Connection, sectors: Mapping[str, str]) -> int:
+    """Say which sector instruments are in, by their present symbols; return how many.
+
+    Raises
+    ------
+    UnknownObjectError
+        A symbol is not registered.
+    """
+    with translated():
+        rows = conn.execute(
+            """select ref.set_sector(s.symbol, s.sector)
+               from unnest(%s::text[], %s::text[]) s (symbol, sector)""",
+            (list(sectors.keys()), list(sectors.values())),
+        ).fetchall()
+    return len(rows)
+
+
+def set_status(conn: Connection, symbol: str, status: str, reason: str) -> None:
+    """Say whether an instrument may be traded: active, inactive, restricted or halted.
+
+    Raises
+    ------
+    InputError
+        There is no reason.
+    UnknownObjectError
+        There is no such symbol or status.
+    """
+    with translated():
+        conn.execute("select ref.set_status(%s, %s, %s)", (symbol, status, reason))
+
+
 def instrument_ids(conn: Connection, names: Sequence[str]) -> dict[str, int]:
     """Return the ids of instruments by their present symbols."""
     rows = conn.execute(

@@ -1,4 +1,4 @@
-"""`tsdb-trader ref load|load-lean|calendar`."""
+"""`tsdb-trader ref load|load-lean|calendar|sectors|status`."""
 
 from __future__ import annotations
 
@@ -100,6 +100,44 @@ def calendar(
         return
     for counts in done:
         typer.echo("  ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+@app.command("sectors")
+def sectors(
+    path: Annotated[Path, typer.Argument(help="A CSV file with the columns symbol,sector.")],
+    known_only: Annotated[
+        bool, typer.Option("--known-only", help="Leave out symbols that are not registered.")
+    ] = False,
+) -> None:
+    """Say which sector instruments are in: the file of `calibrate pairs --sectors`."""
+    from tsdb_trader import db, schema
+    from tsdb_trader.api import reference
+    from tsdb_trader.commands.calibrate_daily import read_sectors
+
+    schema.check_current()
+    given = read_sectors(path)
+    with db.connect(application_name="tsdb-trader ref") as conn:
+        known = reference.instrument_ids(conn, list(given)) if known_only else given
+        count = reference.set_sectors(
+            conn, {s: sector for s, sector in given.items() if s in known}
+        )
+    typer.echo(f"sectors of {count} instruments, {len(given) - count} left out")
+
+
+@app.command("status")
+def status(
+    symbol: Annotated[str, typer.Argument(help="The instrument's present symbol.")],
+    status: Annotated[str, typer.Argument(help="active, inactive, restricted or halted.")],
+    reason: Annotated[str, typer.Option(help="Why; it stays in ops.audit.")],
+) -> None:
+    """Say whether an instrument may be traded, from now on."""
+    from tsdb_trader import db, schema
+    from tsdb_trader.api import reference
+
+    schema.check_current()
+    with db.connect(application_name="tsdb-trader ref") as conn:
+        reference.set_status(conn, symbol, status, reason)
+    typer.echo(f"{symbol} is {status}")
 
 
 def _date(text: str | None, default: date) -> date:
