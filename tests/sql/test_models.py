@@ -32,6 +32,7 @@ IN_DATABASE = [
     ("random_forest", "classification", {"n_estimators": 12, "max_depth": 6}),
     ("gradient_boosting", "regression", {"n_estimators": 20, "max_depth": 3}),
     ("gradient_boosting", "classification", {"n_estimators": 20, "subsample": 0.7}),
+    ("histogram_boosting", "regression", {"max_iter": 20}),
 ]
 
 
@@ -92,6 +93,37 @@ def test_predictions_in_the_database_are_those_of_python(
     else:
         assert ours.tolist() == theirs.tolist()
     assert np.unique(ours).size > 3
+
+
+def test_predictions_of_rows_that_trees_route_are_those_of_python(conn, ids):
+    conn.execute("update market._source_bars set volume = 0 where seq %% 97 = 0", ())
+    for estimator, parameters in (
+        ("histogram_boosting", {"max_iter": 10}),
+        ("random_forest", {"n_estimators": 5, "max_depth": 5}),
+    ):
+        trained = train(
+            conn, estimator=estimator, parameters=parameters, missing="route",
+            features=[*FEATURES, "volume_z_20d"],
+        )  # fmt: skip
+        rows = rows_of(conn, models.save(conn, trained), WINDOW[1], AFTER)
+        assert {row.reason for row in rows} == {None}
+        assert any(None in row.features for row in rows)
+        assert [row.prediction for row in rows] == python_predictions(trained, rows).tolist()
+
+
+def test_train_model_that_the_database_cannot_score_says_that_a_worker_will(conn, ids):
+    said: list[str] = []
+    settings = config(
+        "gradient_boosting",
+        task="classification",
+        parameters={"loss": "exponential", "n_estimators": 3},
+    )
+    trained = models.train(conn, settings, WINDOW, progress=said.append)
+    assert trained.version["scoring"] == "worker"
+    assert trained.artefact is not None
+    assert any(
+        text.startswith("a worker will score it, because the database cannot") for text in said
+    )
 
 
 @pytest.mark.needs_data
@@ -155,13 +187,18 @@ def test_score_of_far_out_sums_is_zero_or_one(conn, function, form):
 
 
 def test_train_twice_gives_the_same_model_bit_by_bit(conn, ids):
-    for estimator in ("random_forest", "neural_network"):
-        first, second = (
-            train(conn, estimator=estimator, parameters={"max_iter": 500, "tol": 0.01}
-                  if estimator == "neural_network" else {"n_estimators": 5})
-            for _ in range(2)
-        )  # fmt: skip
-        assert json.dumps(first.version) == json.dumps(second.version)
+    from threadpoolctl import threadpool_limits
+
+    for estimator, parameters in (
+        ("random_forest", {"n_estimators": 5}),
+        ("histogram_boosting", {"max_iter": 5}),
+        ("neural_network", {"max_iter": 500, "tol": 0.01}),
+    ):
+        found = []
+        for threads in (1, 2):
+            with threadpool_limits(threads):
+                found.append(train(conn, estimator=estimator, parameters=parameters).version)
+        assert json.dumps(found[0]) == json.dumps(found[1])
 
 
 def test_train_predictions_of_folds_use_no_row_that_overlaps(conn, ids, monkeypatch):
@@ -266,6 +303,7 @@ def test_save_model_keeps_what_it_rests_on(conn, ids):
     (found,) = api.registry(conn, "m")
     assert (found["version"], found["status"], found["scoring"]) == (1, "candidate", "linear")
     assert found["features"] == FEATURES
+    digest = found["data_watermark"].pop("rows_sha256")
     assert found["data_watermark"] == {
         "feeds": ["daily"], "bars": 193 * 8, "last_bar": "2015-09-30 04:00:00+00"
     }  # fmt: skip
@@ -274,13 +312,26 @@ def test_save_model_keeps_what_it_rests_on(conn, ids):
     assert found["saved_by"] == "tsdb_trader"
     assert save(conn) > found["version_id"]
     assert [row["version"] for row in api.registry(conn, "m")] == [1, 2]
+    assert api.registry(conn, "m")[1]["data_watermark"]["rows_sha256"] == digest
+    # As many bars, one of them corrected.
+    conn.execute("update market._source_bars set close = close + 1 where seq = 100")
+    save(conn)
+    assert api.registry(conn, "m")[2]["data_watermark"]["rows_sha256"] != digest
     with pytest.raises(UnknownObjectError, match='unknown model "mm"'):
         api.registry(conn, "mm")
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"task": "guess"}, {"horizon": 0}, {"form": None}, {"features": []}, {"horizon": "x"}],
+    [
+        {"task": "guess"},
+        {"horizon": 0},
+        {"form": None},
+        {"features": []},
+        {"horizon": "x"},
+        {"missing": "route"},
+        {"form": {"link": "identity", "intercept": 0.0, "coefficients": [1.0]}},
+    ],
 )
 def test_save_model_value_that_cannot_be_is_refused(conn, ids, changes):
     trained = train(conn)

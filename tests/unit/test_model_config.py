@@ -39,7 +39,9 @@ def test_read_config_reads_toml_and_applies_changes(tmp_path: Path) -> None:
         ({"task": "classification"}, "ridge cannot do classification"),
         ({"horizon": 0}, "1 to 60 bars"),
         ({"folds": 1}, "2 to 50"),
-        ({"missing": "zero"}, "refuse or impute"),
+        ({"missing": "zero"}, "missing is refuse, impute or route"),
+        ({"missing": "route"}, "ridge cannot route what is missing"),
+        ({"scaling": "quantile"}, "scaling is standard, robust, min_max, none"),
         ({"scheme": "shuffled"}, "walk_forward or k_fold"),
         ({"embargo_days": -1}, "0 to 365"),
         ({"drift_threshold": 0}, "above 0"),
@@ -83,4 +85,6 @@ def test_build_every_estimator_for_its_tasks(name):
         steps = estimators.build(config).named_steps
         assert type(steps["estimate"]).__name__ == path.rsplit(".", 1)[1]
         assert ("scale" in steps) == kind.scaled
+        if task == "classification":
+            assert hasattr(steps["estimate"], "predict_proba")
         assert "impute" in steps

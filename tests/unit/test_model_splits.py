@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +85,64 @@ def test_split_that_cannot_be_is_refused(days, horizon, embargo, says):
     starts, ends = rows(days, horizon)
     with pytest.raises(InputError, match=says):
         list(splits.walk_forward(starts, ends, 5, embargo * DAY))
+
+
+def train_times(labels: pd.Series, tested: pd.Series) -> pd.Series:
+    """Drop the labels that meet a tested interval: the three cases of López de Prado, snippet 7.1.
+
+    Written from the text: a label (start in the index, end as the value) is dropped where it starts
+    within, ends within, or envelops an interval of the test.
+    """
+    left = labels
+    for first, last in tested.items():
+        starts_within = (first <= left.index) & (left.index <= last)
+        ends_within = (first <= left) & (left <= last)
+        envelops = (left.index <= first) & (last <= left)
+        left = left[~(starts_within | ends_within | envelops)]
+    return left
+
+
+def apart(start: np.datetime64, end: np.datetime64, starts: Any, ends: Any) -> bool:
+    """Whether one label interval meets none of others, each compared by itself."""
+    return all(end < s or start > e for s, e in zip(starts, ends, strict=True))
+
+
+labels_of_any_length = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(0, 9)), min_size=10, max_size=80
+).filter(lambda rows: len({start for start, _ in rows}) > 6)
+
+
+@given(
+    rows=labels_of_any_length,
+    embargo=st.integers(0, 6),
+    folds=st.integers(2, 5),
+    scheme=st.sampled_from(["walk_forward", "k_fold"]),
+)
+def test_split_is_that_of_the_definitions_for_labels_of_any_length(rows, embargo, folds, scheme):
+    day = np.timedelta64(1, "D")
+    starts = np.datetime64("2015-01-01", "us") + np.array([s for s, _ in rows]) * day
+    ends = starts + np.array([length for _, length in rows]) * day
+    found = list(splits.SCHEMES[scheme](starts, ends, folds, embargo * day))
+    assert len(found) == folds
+    tested = np.concatenate([split.test for split in found])
+    assert len(set(tested)) == tested.size
+    if scheme == "k_fold":
+        assert set(tested) == set(range(len(rows)))
+    for split in found:
+        test_starts, test_ends = starts[split.test], ends[split.test]
+        expected = [
+            n
+            for n in range(len(rows))
+            if n not in split.test
+            and apart(starts[n], ends[n], test_starts, test_ends)
+            and not test_ends.max() < starts[n] <= test_ends.max() + embargo * day
+            and (scheme == "k_fold" or ends[n] + embargo * day < test_starts.min())
+        ]
+        assert split.train.tolist() == expected
+        if scheme == "k_fold":
+            labels = pd.Series(ends, index=starts)
+            interval = pd.Series([test_ends.max() + embargo * day], index=[test_starts.min()])
+            left = train_times(labels, interval)
+            assert sorted(zip(left.index, left, strict=True)) == sorted(
+                zip(starts[split.train], ends[split.train], strict=True)
+            )

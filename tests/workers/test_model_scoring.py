@@ -54,11 +54,16 @@ def stored(conn: psycopg.Connection) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("estimator", "task"),
-    [("neighbours", "regression"), ("histogram_boosting", "classification"), ("neural_network", "regression")],
-)  # fmt: skip
-def test_worker_scores_what_the_database_cannot(conn, connect_as, ids, estimator, task):
-    parameters = {"max_iter": 500, "tol": 0.01} if estimator == "neural_network" else {}
+    ("estimator", "task", "parameters"),
+    [
+        ("neighbours", "regression", {}),
+        ("neighbours", "classification", {"weights": "distance"}),
+        ("neural_network", "regression", {"max_iter": 500, "tol": 0.01}),
+        # Of estimators that the database scores with other parameters.
+        ("gradient_boosting", "classification", {"loss": "exponential", "n_estimators": 5}),
+    ],
+)
+def test_worker_scores_what_the_database_cannot(conn, connect_as, ids, estimator, task, parameters):
     _, found = activated(conn, estimator, task=task, parameters=parameters)
     # With the scheduler's rights, and by the clock that it is given.
     (run,) = scoring.score_due(connect_as("tsdb_worker_scheduler"), AFTER)

@@ -10,6 +10,7 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
@@ -17,6 +18,7 @@ from factories import add_instrument
 from tsdb_trader.feeds import loader, news, sentiment
 from tsdb_trader.feeds.base import Options
 from tsdb_trader.feeds.store import Counts
+from workers.command_line import runner
 
 LINES = [
     {"time": "2014-05-01T12:30:00.5Z", "title": "IBM profit soars", "symbols": ["IBM"], "id": 1},
@@ -125,3 +127,52 @@ def test_news_command_scores_and_resolves(database, conn, tmp_path):
     assert command("score") == {"model": "vader", "version": "3.3.2", "scored": 3}
     assert command("score")["scored"] == 0
     assert command("resolve") == {"resolved": 1}
+
+
+def test_news_train_command_scores_stored_headlines_which_become_a_feature(
+    at_test_database, conn, tmp_path, capsys
+):
+    labelled = tmp_path / "labelled.json"
+    words = {0.6: ("profit rises", "sales surge"), -0.6: ("heavy losses", "sales slump")}
+    labelled.write_text(
+        json.dumps(
+            [
+                {"title": f"Firm{n} {text}", "sentiment": score}
+                for n in range(60)
+                for score, texts in words.items()
+                for text in texts
+            ]
+        )
+    )
+    mapping = tmp_path / "map.toml"
+    mapping.write_text(
+        'sentiment = "none"\ntime = "time"\n[columns]\nheadline = "title"\nsymbols = "symbols"\n'
+    )
+    x = add_instrument(conn, "X")
+    lines = [
+        {"time": "2015-06-01T12:00:00Z", "title": "Xerox sales slump", "symbols": ["X"]},
+        {"time": "2015-06-02T12:00:00Z", "title": "Xerox: profit rises", "symbols": ["X"]},
+    ]
+    loader.load(conn, "news", [write(tmp_path, lines)], options=Options(mapping=mapping))
+    run = runner(capsys)
+    done = run("news", "train", str(labelled), "--dry-run")
+    assert done.status == 0, done.err
+    assert "nothing scored" in done.out
+    found = json.loads(run("news", "train", str(labelled), "--json").out)
+    assert found["scored"] == 2
+    assert found["agreement"]["learnt"]["same_sign"] > 0.95
+    assert json.loads(run("news", "train", str(labelled), "--json").out)["scored"] == 0
+    # As if the scores had been made the minute after.
+    conn.execute("update market.news_scores set scored_at = '2015-06-02T12:01Z'")
+    rows = conn.execute(
+        "select as_of at time zone 'UTC', instrument_id, features[1] from signal.feature_rows("
+        "'{news_sentiment}', null, '2015-06-01', '2015-06-03')"
+    ).fetchall()
+    assert [(str(t), i) for t, i, _ in rows] == [("2015-06-02 12:01:00", x)]
+    scores = [
+        float(s)
+        for (s,) in conn.execute("select sentiment from market.news_scores order by seq").fetchall()
+    ]
+    assert scores[0] < -0.2 < 0.2 < scores[1]
+    weights = [np.exp(-(24 * 60 + 1) / 1440), np.exp(-1 / 1440)]
+    assert rows[0][2] == pytest.approx(np.dot(scores, weights) / sum(weights), rel=1e-12)

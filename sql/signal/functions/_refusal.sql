@@ -1,4 +1,4 @@
--- Why a row of features cannot be scored; null when it can. p_missing: refuse or impute.
+-- Why a row of features cannot be scored; null when it can. p_missing: refuse, impute or route.
 create or replace function signal._refusal(p_names text[], p_features double precision[], p_missing text)
 returns text
 language sql

@@ -4,7 +4,7 @@
 -- drift_threshold and bins ({variable: {edges, shares}}). p_artefact: what a worker scores with, a pickle;
 -- reading one runs code, so only the owner and logins with the rights of the scheduler, which reads it,
 -- may save one.
--- Errors: TT001 a value that cannot be, TT002 unknown feature, TT004 an artefact from another login.
+-- Errors: TT001 a value or form that cannot be, TT002 unknown feature, TT004 an artefact from another login.
 create or replace function signal.save_model(
     p_model text,
     p_description text,
@@ -30,6 +30,10 @@ begin
             using errcode = 'TT004';
     end if;
     perform from signal._find_features(v_new.features);
+    -- A composite is not null only where every attribute is.
+    if v_new.scoring <> 'worker' and not (v_new.form is null) then
+        perform signal._check_form(v_new.form, v_new.scoring, cardinality(v_new.features));
+    end if;
     insert into signal.models (model, description) values (p_model, coalesce(p_description, ''))
     on conflict (model) do nothing;
     -- Two versions at once queue up here.

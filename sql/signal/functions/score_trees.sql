@@ -1,7 +1,8 @@
--- Predictions of a tree, forest or boosted trees (signal.model_form) for rows of features, of which none may be
--- missing that the form does not fill. As in scikit-learn, features are compared in single precision with
--- thresholds in double precision, and leaves are summed in the order of the trees, so that every row
--- takes the same leaves. Many rows at once cost least: the form is unpacked once per call.
+-- Predictions of a tree, forest or boosted trees (signal.model_form) for rows of features. As in scikit-learn,
+-- features are compared in single precision, or as they are where the form says in_double, with thresholds in
+-- double precision; a feature that is missing and that the form does not fill goes where missing_lefts says;
+-- and leaves are summed in the order of the trees, so that every row takes the same leaves. Many rows
+-- at once cost least: the form is unpacked once per call.
 create or replace function signal.score_trees(p_rows double precision[], p_form signal.model_form)
 returns double precision[]
 language plpgsql
@@ -17,6 +18,8 @@ declare
     v_thresholds constant double precision[] := p_form.thresholds;
     v_lefts constant integer[] := p_form.lefts;
     v_rights constant integer[] := p_form.rights;
+    v_missing_lefts constant boolean[] := p_form.missing_lefts;
+    v_in_double constant boolean := coalesce(p_form.in_double, false);
     v_leaf_values constant double precision[] := p_form.leaf_values;
     v_divisor constant double precision := p_form.divisor;
     v_logistic constant boolean := p_form.link = 'logistic';
@@ -35,13 +38,13 @@ begin
             if v_centres is not null then
                 v_x := (v_x - v_centres[v_n]) / v_scales[v_n];
             end if;
-            -- The server refuses what is too small for single precision, where it is 0.
-            v_row[v_n] := case when abs(v_x) < 7.1e-46 then 0 else v_x::real end;
+            -- 2^-150 and less is 0 in single precision, which the server refuses.
+            v_row[v_n] := case when v_in_double then v_x when abs(v_x) <= 7.006492321624085e-46 then 0 else v_x::real end;
         end loop;
         v_sum := p_form.base;
         foreach v_node in array v_roots loop
             while v_features[v_node] > 0 loop
-                if v_row[v_features[v_node]] <= v_thresholds[v_node] then
+                if coalesce(v_row[v_features[v_node]] <= v_thresholds[v_node], v_missing_lefts[v_node]) then
                     v_node := v_lefts[v_node];
                 else
                     v_node := v_rights[v_node];

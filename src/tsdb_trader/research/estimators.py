@@ -28,28 +28,49 @@ _WORKER = "worker"
 
 @dataclass(frozen=True)
 class Estimator:
-    """A scikit-learn class per task, how it is scored, and whether it wants scaled features."""
+    """A scikit-learn class per task, how it is scored, and whether it wants scaled features.
+
+    `routes` says that its trees route missing values; `defaults` are parameters by
+    task that differ from scikit-learn's.
+    """
 
     scoring: str
     regression: str | None
     classification: str | None
     scaled: bool = False
     seeded: bool = True
+    routes: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 ESTIMATORS = {
     "linear": Estimator(_LINEAR, "linear_model.LinearRegression", None, True, seeded=False),
     "ridge": Estimator(_LINEAR, "linear_model.Ridge", None, True),
+    "lasso": Estimator(_LINEAR, "linear_model.Lasso", None, True),
+    "elastic_net": Estimator(_LINEAR, "linear_model.ElasticNet", None, True),
+    "huber": Estimator(_LINEAR, "linear_model.HuberRegressor", None, True, seeded=False),
     "logistic": Estimator(_LINEAR, None, "linear_model.LogisticRegression", True),
-    "decision_tree": Estimator(_TREES, "tree.DecisionTreeRegressor", "tree.DecisionTreeClassifier"),
+    "sgd": Estimator(
+        _LINEAR, "linear_model.SGDRegressor", "linear_model.SGDClassifier", True,
+        defaults={"classification": {"loss": "log_loss"}},
+    ),
+    "decision_tree": Estimator(
+        _TREES, "tree.DecisionTreeRegressor", "tree.DecisionTreeClassifier", routes=True
+    ),
     "random_forest": Estimator(
-        _TREES, "ensemble.RandomForestRegressor", "ensemble.RandomForestClassifier"
+        _TREES, "ensemble.RandomForestRegressor", "ensemble.RandomForestClassifier", routes=True
+    ),
+    "extra_trees": Estimator(
+        _TREES, "ensemble.ExtraTreesRegressor", "ensemble.ExtraTreesClassifier", routes=True
     ),
     "gradient_boosting": Estimator(
         _TREES, "ensemble.GradientBoostingRegressor", "ensemble.GradientBoostingClassifier"
     ),
     "histogram_boosting": Estimator(
-        _WORKER, "ensemble.HistGradientBoostingRegressor", "ensemble.HistGradientBoostingClassifier"
+        _TREES,
+        "ensemble.HistGradientBoostingRegressor",
+        "ensemble.HistGradientBoostingClassifier",
+        routes=True,
     ),
     "neighbours": Estimator(
         _WORKER, "neighbors.KNeighborsRegressor", "neighbors.KNeighborsClassifier", True, False
@@ -57,8 +78,14 @@ ESTIMATORS = {
     "neural_network": Estimator(
         _WORKER, "neural_network.MLPRegressor", "neural_network.MLPClassifier", True
     ),
-}
+}  # fmt: skip
 """By the name that a configuration says; those of scoring "worker" are stored as artefacts."""
+_SCALERS = {
+    "standard": "StandardScaler",
+    "robust": "RobustScaler",
+    "min_max": "MinMaxScaler",
+    "none": None,
+}
 
 
 @dataclass(frozen=True)
@@ -67,8 +94,9 @@ class ModelConfig:
 
     `horizon` is in bars, `embargo_days` in calendar days. A classification predicts the
     probability that the return over the horizon is above zero. `missing` is "refuse" (a row
-    with a missing feature is left out, and has no prediction) or "impute" (by the median of the
-    training rows).
+    with a missing feature is left out, and has no prediction), "impute" (by the median of the
+    training rows) or "route" (trees that send it where it fitted best). `scaling` is standard,
+    robust, min_max or none, by default what the estimator wants.
     """
 
     model: str
@@ -78,6 +106,7 @@ class ModelConfig:
     horizon: int = 5
     parameters: Mapping[str, Any] = field(default_factory=dict)
     missing: str = "refuse"
+    scaling: str = ""
     scheme: str = "walk_forward"
     folds: int = 5
     embargo_days: float = 5.0
@@ -93,7 +122,11 @@ class ModelConfig:
         checks = {
             "task is regression or classification": self.task in ("regression", "classification"),
             f"estimator {self.estimator} cannot do {self.task}": self.class_path is not None,
-            "missing is refuse or impute": self.missing in ("refuse", "impute"),
+            "missing is refuse, impute or route": self.missing in ("refuse", "impute", "route"),
+            f"estimator {self.estimator} cannot route what is missing: refuse or impute it": (
+                self.missing != "route" or kind.routes
+            ),
+            f"scaling is {', '.join(_SCALERS)}": self.scaling in ("", *_SCALERS),
             "scheme is walk_forward or k_fold": self.scheme in ("walk_forward", "k_fold"),
             "features names one or more, each once": 0
             < len(set(self.features))
@@ -182,7 +215,7 @@ def build(config: ModelConfig) -> Any:
             "models need scikit-learn: install the extra research "
             "(pip install 'tsdb-trader[research]')"
         ) from None
-    parameters = dict(config.parameters)
+    parameters = dict(config.kind.defaults.get(config.task, {})) | dict(config.parameters)
     if config.kind.seeded:
         parameters.setdefault("random_state", config.seed)
     try:
@@ -191,9 +224,12 @@ def build(config: ModelConfig) -> Any:
         raise InputError(f"model {config.model}: {error}") from None
     steps: list[tuple[str, Any]] = []
     if config.missing == "impute":
-        steps.append(("impute", imputation.SimpleImputer(strategy="median")))
-    if config.kind.scaled:
-        steps.append(("scale", preprocessing.StandardScaler()))
+        # A feature that begins to be known in a later fold is there in this one, as zeros.
+        imputer = imputation.SimpleImputer(strategy="median", keep_empty_features=True)
+        steps.append(("impute", imputer))
+    scaler = _SCALERS[config.scaling or ("standard" if config.kind.scaled else "none")]
+    if scaler is not None:
+        steps.append(("scale", getattr(preprocessing, scaler)()))
     return pipeline.Pipeline([*steps, ("estimate", last)])
 
 

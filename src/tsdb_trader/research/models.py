@@ -8,6 +8,7 @@ see.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import warnings
 from collections.abc import Callable
@@ -31,6 +32,8 @@ Array = npt.NDArray[np.float64]
 
 MIN_TRAIN, MIN_TEST = 100, 20
 """Rows that a fold has at least."""
+MAX_ARTEFACT = 256 * 1024**2
+"""Bytes of a model that a worker scores; each run reads them."""
 _BINS = 10
 _AT_ONCE = timedelta(days=366)
 Progress = Callable[[str], None]
@@ -132,7 +135,8 @@ def train(
     bins = {name: bins_of(data.raw[:, column]) for column, name in enumerate(config.features)} | {
         "prediction": bins_of(predict(pipeline, config.task, data.features))
     }
-    return _trained(conn, config, window, data, pipeline, metrics, bins)
+    form = _form(config, pipeline, progress)
+    return _trained(conn, config, window, data, pipeline, form, metrics, bins)
 
 
 def validate(
@@ -175,9 +179,10 @@ def validate(
 
 def predict(pipeline: Any, task: str, features: Array) -> Array:
     """Return a pipeline's predictions: returns, or probabilities of one above zero."""
-    if task == "regression":
-        return np.asarray(pipeline.predict(features), dtype=np.float64)
-    return np.asarray(pipeline.predict_proba(features)[:, 1], dtype=np.float64)
+    with _one_thread():
+        if task == "regression":
+            return np.asarray(pipeline.predict(features), dtype=np.float64)
+        return np.asarray(pipeline.predict_proba(features)[:, 1], dtype=np.float64)
 
 
 def measure(
@@ -220,6 +225,14 @@ def bins_of(values: Array) -> dict[str, list[float]]:
     return {"edges": edges.tolist(), "shares": shares.tolist()}
 
 
+def digest(data: Dataset) -> str:
+    """Return the SHA-256 of all rows: what bars, actions and news came to."""
+    found = hashlib.sha256()
+    for values in (data.starts, data.ends, data.returns, data.raw):
+        found.update(np.ascontiguousarray(values).tobytes())
+    return found.hexdigest()
+
+
 def save(conn: Connection, trained: Trained) -> int:
     """Save a trained model as a new version; return its version_id."""
     config = trained.config
@@ -232,26 +245,26 @@ def _trained(
     window: tuple[datetime, datetime],
     data: Dataset,
     pipeline: Any,
+    form: dict[str, Any] | None,
     metrics: dict[str, Any],
     bins: dict[str, Any],
 ) -> Trained:
-    scoring = config.kind.scoring
-    form = None if scoring == "worker" else model_forms.export(pipeline, scoring, config.task)
     settings = asdict(config)
     kept = ("task", "estimator", "horizon", "missing", "drift_threshold")
     version = {
         **{key: settings[key] for key in kept},
-        "scoring": scoring,
+        "scoring": "worker" if form is None else config.kind.scoring,
         "features": list(config.features),
         "parameters": {
-            key: settings[key] for key in ("parameters", "scheme", "folds", "embargo_days", "seed")
+            key: settings[key]
+            for key in ("parameters", "scaling", "scheme", "folds", "embargo_days", "seed")
         },
         "metrics": metrics,
         "form": form,
         "trained_from": window[0].isoformat(),
         # What was known last: the model may answer from then on.
         "trained_to": str(data.ends.max()) + "Z",
-        "data_watermark": api.bar_watermark(conn, window),
+        "data_watermark": api.bar_watermark(conn, window) | {"rows_sha256": digest(data)},
         "code_version": __version__,
         "features_hash": api.features_hash(conn, config.features),
         "libraries": estimators.libraries(),
@@ -260,9 +273,27 @@ def _trained(
     return Trained(config, pipeline, version, _artefact(pipeline) if form is None else None)
 
 
+def _form(
+    config: estimators.ModelConfig, pipeline: Any, progress: Progress
+) -> dict[str, Any] | None:
+    """Return what the database scores by, None where a worker has to."""
+    if config.kind.scoring == "worker":
+        return None
+    try:
+        return model_forms.export(pipeline, config.kind.scoring, config.task)
+    except model_forms.NotExportableError as error:
+        progress(f"a worker will score it, because the database cannot: {error}")
+        return None
+
+
 def _artefact(pipeline: Any) -> bytes:
     content = io.BytesIO()
     import_module("joblib").dump(pipeline, content)
+    if content.tell() > MAX_ARTEFACT:
+        raise InputError(
+            f"the trained model has {content.tell():,} bytes, of at most {MAX_ARTEFACT:,}: bound "
+            "its trees with max_depth, or take fewer"
+        )
     return content.getvalue()
 
 
@@ -273,14 +304,23 @@ def _fit(config: estimators.ModelConfig, data: Dataset, rows: splits.Rows) -> An
         if targets.all() or not targets.any():
             raise InputError(f"model {config.model}: all returns of a fold have the same sign")
     pipeline = estimators.build(config)
+    if config.task == "classification" and not hasattr(pipeline[-1], "predict_proba"):
+        raise InputError(
+            f"model {config.model}: {config.estimator} gives no probabilities with these parameters"
+        )
     unconverged = import_module("sklearn.exceptions").ConvergenceWarning
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _one_thread():
             warnings.simplefilter("error", unconverged)
             return pipeline.fit(data.features[rows], targets)
     except (ValueError, unconverged) as error:
         # scikit-learn checks parameters when it fits.
         raise InputError(f"model {config.model}: {error}") from None
+
+
+def _one_thread() -> Any:
+    """Return a context in which sums have one order, whatever number of cores there is."""
+    return import_module("threadpoolctl").threadpool_limits(1)
 
 
 def _checked(config: estimators.ModelConfig, joined: pd.DataFrame) -> Dataset:
