@@ -6,10 +6,12 @@ FULL ?=
 TESTS ?=
 SEED ?=
 FAULTS ?=
+TICKS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 LOGS := .make
+NAUTILUS := .venv-nautilus
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 LOGGED := $(BIN)/python scripts/logged.py
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -19,7 +21,7 @@ TRADER := $(BIN)/tsdb-trader
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup demo up test test-long chaos lint format bench docs lock clean
+.PHONY: help setup demo up test test-long chaos lint format bench bench-ticks docs lock clean
 
 help: ## list the targets
 	@echo "usage: make [target] [PYTHON=python3.12]"
@@ -57,6 +59,10 @@ format: setup ## rewrite the Python files in the project's style
 bench: setup ## run every benchmark of bench/
 	@set -e; for file in bench/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
+# NautilusTrader has pins of its own, so it gets an environment of its own.
+bench-ticks: setup $(NAUTILUS)/.installed ## tick backtest against NautilusTrader (TICKS='folder rounds grids')
+	@NAUTILUS_PYTHON=$(NAUTILUS)/bin/python $(BIN)/python bench/bench_ticks.py $(TICKS)
+
 docs: setup ## write docs/sql_api.md from the comments in the database
 	@$(TRADER) docs
 
@@ -67,7 +73,7 @@ lock: setup ## bring the requirements*.lock files up to date with pyproject.toml
 	@echo skfolio | $(LOCK) --no-deps - -o requirements-nodeps.lock
 
 clean: ## remove the environment and what tools left here (data and caches in your home stay)
-	@rm -rf $(VENV) $(LOGS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	@rm -rf $(VENV) $(NAUTILUS) $(LOGS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	@find src tests bench scripts migrations -name __pycache__ -type d -prune \
 		-exec rm -rf {} + 2>/dev/null || true
 	@rm -rf src/*.egg-info
@@ -96,4 +102,10 @@ $(VENV)/.quickfix: requirements-quickfix.lock scripts/build_quickfix.py $(VENV)/
 $(VENV)/.installed: pyproject.toml $(VENV)/.quickfix
 	@$(LOGGED) "installing tsdb-trader" $(LOGS)/install.log \
 		$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(NAUTILUS)/.installed: bench/requirements-nautilus.txt
+	@$(PYTHON) -m venv $(NAUTILUS)
+	@$(LOGGED) "installing NautilusTrader" $(LOGS)/nautilus.log $(NAUTILUS)/bin/python -m pip \
+		--disable-pip-version-check --no-input install --progress-bar off -r bench/requirements-nautilus.txt
 	@touch $@
