@@ -7,7 +7,7 @@ import random
 import statistics
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -421,9 +421,7 @@ def test_windows_after_a_failure_hold_every_event_in_any_batches(conn: psycopg.C
         )
         assert parity(conn, session) == []
     # The event that fails is left out, and what it brought is in the windows all the same.
-    expected = [
-        (timedelta(milliseconds=n), float(30 + 3 * n), n + 1) for n in (3, 4, 6, 7)
-    ]
+    expected = [(timedelta(milliseconds=n), 27 + 3 * n, n + 1) for n in (3, 4, 6, 7)]
     assert found == [expected] * 3
 
 
@@ -562,25 +560,81 @@ def test_batch_is_evaluated_once_and_in_its_turn(conn: psycopg.Connection) -> No
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "kinds"),
     [
-        "delete from signal.rule_matches where batch_no = 2",
-        "insert into signal.rule_matches select * from signal.rule_matches limit 1",
-        "update signal.rule_matches set as_of = as_of + interval '1 us' where batch_no = 2",
-        "update market._trades set price = price + 1 where seq = 1",
-        "delete from market._trades where seq = 1",
+        ("delete from signal.rule_matches where batch_no = 2", ["missing_match"]),
+        ("delete from signal.rule_matches", ["missing_match"] * 3),
+        (
+            "insert into signal.rule_matches select * from signal.rule_matches limit 1",
+            ["extra_match"],
+        ),
+        (
+            "update signal.rule_matches set as_of = as_of + interval '1 us' where batch_no = 2",
+            ["extra_match", "missing_match"],
+        ),
+        (
+            "update signal.rule_matches set events = jsonb_set(events, '{0,values,price}', '2') where batch_no = 2",
+            ["extra_match", "missing_match"],
+        ),
+        ("delete from signal.rule_spans", ["extra_match"] * 3),
+        (
+            "update market._trades set price = price + 1 where seq = 1",
+            ["extra_match", "missing_match", "tick_digest"],
+        ),
+        ("delete from market._trades where seq = 1", ["extra_match", "tick_digest"]),
+        (
+            "do $$ begin execute (select format('drop function signal._rule_%s', rule_id) from signal.rules); end $$",
+            ["rule_error"],
+        ),
     ],
 )
-def test_rule_parity_after_a_change_says_what_differs(
-    conn: psycopg.Connection, change: str
+def test_parity_after_a_change_says_which_matches_differ(
+    conn: psycopg.Connection, change: LiteralString, kinds: list[str]
 ) -> None:
     save(conn, "r", on("price >= 1"))
     store(conn, [Trade(n * 1000, 1) for n in range(3)])
     session = open_session(conn)
-    run(conn, session, [500, 1500, 2500])
-    assert parity(conn, session) == []
+    conn.execute("select market.write_batch(%s, %s, %s)", (session, at(-1), at(500)))
+    conn.execute("select market.write_batch(%s, %s, %s)", (session, at(500), at(1500)))
+    conn.execute("select market.write_batch(%s, %s, %s)", (session, at(1500), at(2500)))
+    for _ in range(3):
+        conn.execute("select ops.consume_batch(%s)", (session,))
+    query = "select kind, batch_no, pair_id, detail from backtest.parity(%s)"
+    assert parity(conn, session) == conn.execute(query, (session,)).fetchall() == []
     conn.execute(change)
-    assert parity(conn, session) != []
+    rows = conn.execute(query, (session,)).fetchall()
+    assert sorted(row[0] for row in rows) == kinds
+    for kind, _, pair_id, detail in rows:
+        assert pair_id is None
+        assert "match" not in kind or (detail["rule"], detail["version"]) == ("r", 1)
+    if kinds[0] != "rule_error":
+        assert len(parity(conn, session)) == sum("match" in kind for kind in kinds)
+    invariants = conn.execute(
+        "select invariant, passed from ops.check_invariants(%s) where invariant = 'live signals = recomputed signals'",
+        (session,),
+    ).fetchall()
+    assert [passed for _, passed in invariants] == [False]
+
+
+def test_parity_of_an_unknown_session_is_refused(conn: psycopg.Connection) -> None:
+    for query in (
+        "select * from signal.rule_parity(gen_random_uuid())",
+        "select * from signal.scan_rules(null, gen_random_uuid())",
+    ):
+        with pytest.raises(psycopg.Error, match="does not exist") as caught:
+            conn.execute(query)
+        assert caught.value.sqlstate == "TT002"
+
+
+def test_rule_never_evaluated_in_a_session_is_no_difference(conn: psycopg.Connection) -> None:
+    save(conn, "r", on("price >= 1"))
+    store(conn, [Trade(0, 1)])
+    session = open_session(conn)
+    run(conn, session, [500])
+    save(conn, "later", on("price >= 1"))
+    assert parity(conn, session) == []
+    rows = conn.execute("select rule from signal.scan_rules(null, %s)", (session,)).fetchall()
+    assert rows == [("later",), ("r",)]
 
 
 def test_consumed_batch_evaluates_the_rules_in_its_transaction(conn: psycopg.Connection) -> None:
