@@ -123,6 +123,33 @@ REFUSED: list[tuple[Any, str, str]] = [
         "could never match",
     ),
     ({"pattern": [{"on": "trade"}] * 9}, "TT001", "one to eight"),
+    (on("price > 1e999"), "TT001", 'number "1e999" is too large'),
+    (on("price > 1e-999"), "TT001", "too large or too small"),
+    (on("price > " + "9" * 999), "TT001", "too large"),
+    (on("prev(price, 1.5) > 1"), "TT001", "window must be"),
+    (on("prev(price, 100001) > 1"), "TT001", "window must be"),
+    (on("avg(price, 1e6) > 1"), "TT001", "window must be"),
+    (on("avg(price, 0.1us) > 1"), "TT001", "must be above zero"),
+    (on("Price > 1"), "TT002", "did you mean price?"),
+    (on("price > 1", symbol="日経"), "TT002", 'unknown instrument "日経"'),
+    (on("日経.mid > 1"), "TT001", "cannot read"),
+    (on("mentions('日経')", "news"), "TT001", "letters, digits"),
+    ({**ANY_TRADE, "timezone": None}, "TT001", '"timezone" must be a name'),
+    ({**ANY_TRADE, "cooldown": None}, "TT001", "must be above zero"),
+    ({**ANY_TRADE, "instruments": [None]}, "TT002", "unknown instrument"),
+    (on("price > 1", symbols=["SPY", None]), "TT002", "unknown instrument"),
+    (None, "TT001", "must be an object"),
+    (
+        {
+            "pattern": [
+                {"on": "trade", "symbols": ["IBM", "SPY"], "when": f"price > {n}"} for n in range(8)
+            ],
+            "without": {"on": "trade", "symbol": "SPY"},
+            "within": 5,
+        },
+        "TT001",
+        'within "5"',
+    ),
 ]
 
 
@@ -137,6 +164,55 @@ def test_rule_that_cannot_be_is_refused_with_its_reason(conn: psycopg.Connection
             str(caught.value),
         )
     assert conn.execute("select count(*) from signal.rules").fetchone() == (0,)
+
+
+def test_rule_at_the_edge_of_what_can_be_is_saved(conn: psycopg.Connection) -> None:
+    trade = {"on": "trade"}
+    held = {"on": "quote", "when": "bid > 1", "for": "10s"}
+    for definition in (
+        on("(" * 900 + "price > 1" + ")" * 900),
+        on("not " * 400 + "price > 1"),
+        on(" or ".join(f"avg(price, {n}) > 1" for n in range(1, 80))),
+        on("avg(price, 100000) > 1 and max(price, 744h) > 1 and sum(price, 00:00-24:00) > 1"),
+        on("prev(price, 1.0) > 1 and avg(price, 1e2) > 1"),
+        {"pattern": [trade] * 8, "within": "1us", "cooldown": "744h", "hours": "00:00-24:00"},
+        # Either can come to its end within five seconds of the trade.
+        {"pattern": [held, trade], "within": "5s"},
+        {"pattern": [trade, held], "within": "5s"},
+    ):
+        save(conn, "r", definition)
+    store(conn, [Trade(n * 10, 5) for n in range(90)])
+    session = open_session(conn)
+    run(conn, session, [400, 1000])
+    assert parity(conn, session) == []
+    assert conn.execute("select count(*) from signal.rule_errors").fetchone() == (0,)
+
+
+def test_condition_that_held_before_the_step_before_it_completes_the_pattern(
+    conn: psycopg.Connection,
+) -> None:
+    held = {"on": "quote", "when": "bid > 1", "for": "10s"}
+    save(conn, "after", {"pattern": [{"on": "trade"}, held], "within": "5s"})
+    save(conn, "before", {"pattern": [held, {"on": "trade"}], "within": "5s"})
+    store(conn, [Quote(0, 2, 3), Trade(8000, 1), Trade(12_000, 1)])
+    session = open_session(conn)
+    run(conn, session, [5000, 9000, 13_000])
+    assert matches(conn, session, "after") == [(10_000, "A")]
+    assert matches(conn, session, "before") == [(12_000, "A")]
+    assert parity(conn, session) == []
+
+
+def test_window_of_too_many_values_is_an_error_of_the_next_event(conn: psycopg.Connection) -> None:
+    rule_id = save(conn, "r", on("count(trades, 1s) > 100000 or count(trades, 1s) = 1"))
+    row = conn.execute(
+        f"""select cardinality((c.done).hits), (c.done).errors[1].message,
+            (select array_agg((e).t order by (e).t) from unnest((c.done).errors) e)
+        from (select signal._rule_{rule_id}(null, array(
+            select row(n, n, 2, 1, null, null, null, null, 1, 1, null, null, 1, n)::signal.rule_event
+            from unnest(array(select generate_series(1, 100002)) || array[1000001, 5000000]) n), 1) as done) c"""
+    ).fetchone()
+    # A second after the first trade there is room for one more.
+    assert row == (2, "a window holds more than 100000 values: make it shorter", [100001, 100002])
 
 
 def test_rule_name_and_validity_that_cannot_be_are_refused(conn: psycopg.Connection) -> None:
