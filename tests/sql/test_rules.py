@@ -561,6 +561,53 @@ def test_rule_that_fails_as_a_whole_is_ended_and_the_others_go_on(conn: psycopg.
     ).fetchone() == (1,)
 
 
+def test_two_sessions_at_once_find_each_its_own_and_fail_each_for_itself(
+    conn: psycopg.Connection,
+) -> None:
+    save(conn, "three", on("count(trades, 10s) = 3"))
+    save(conn, "bad", FAILING)
+    # The second feed's trades all have the size at which the rule cannot be evaluated.
+    store(conn, [Trade(n * 1000, 1, 200) for n in range(5)])
+    store(conn, [Trade(n * 20, 1, 100, symbol="B") for n in range(250)], feed="other")
+    one, other = open_session(conn), open_session(conn, "other")
+    for end in range(500, 5500, 1000):
+        step(conn, one, end - 1000, end)
+        step(conn, other, end - 1000, end)
+    assert matches(conn, one, "three") == [(2000, "A")]
+    assert matches(conn, other, "three") == [(40, "B")]
+    assert len(matches(conn, one, "bad")) == 5
+    spans = conn.execute(
+        """select session_id, ended_by from signal.rule_spans join signal.rules using (rule_id)
+        where rule = 'bad'"""
+    ).fetchall()
+    assert dict(spans) == {one: None, other: "errors"}
+    assert parity(conn, one) == parity(conn, other) == []
+
+
+def test_rules_over_events_at_the_same_time_and_of_the_same_content_count_each(
+    conn: psycopg.Connection,
+) -> None:
+    for symbol in ("A", "Q"):
+        add_instrument(conn, symbol)
+    save(conn, "three", on("count(trades, 1s) = 3"))
+    save(conn, "twice", {"pattern": [{"on": "trade"}, {"on": "trade"}]})
+    save(
+        conn,
+        "none",
+        {"pattern": [{"on": "quote", "symbol": "Q"}, {"on": "trade"}], "instruments": ["A"]},
+    )
+    save(conn, "bare", on("mid > 0 or bid > 0", "quote"))
+    store(conn, [Trade(0, 5)] * 5 + [Quote(0, None, None), Quote(0, 5, None)])
+    for ends in ([0, 100], [100]):
+        session = open_session(conn)
+        run(conn, session, ends)
+        assert matches(conn, session, "three") == [(0, "A")]
+        assert matches(conn, session, "twice") == [(0, "A")] * 2
+        assert matches(conn, session, "none") == []
+        assert matches(conn, session, "bare") == [(0, "A")]
+        assert parity(conn, session) == []
+
+
 def test_rule_enabled_in_mid_session_is_scanned_from_there(conn: psycopg.Connection) -> None:
     when = on("count(trades, 10s) = 2")
     save(conn, "other", ANY_TRADE)
