@@ -7,7 +7,7 @@ import random
 import statistics
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -123,6 +123,33 @@ REFUSED: list[tuple[Any, str, str]] = [
         "could never match",
     ),
     ({"pattern": [{"on": "trade"}] * 9}, "TT001", "one to eight"),
+    (on("price > 1e999"), "TT001", 'number "1e999" is too large'),
+    (on("price > 1e-999"), "TT001", "too large or too small"),
+    (on("price > " + "9" * 999), "TT001", "too large"),
+    (on("prev(price, 1.5) > 1"), "TT001", "window must be"),
+    (on("prev(price, 100001) > 1"), "TT001", "window must be"),
+    (on("avg(price, 1e6) > 1"), "TT001", "window must be"),
+    (on("avg(price, 0.1us) > 1"), "TT001", "must be above zero"),
+    (on("Price > 1"), "TT002", "did you mean price?"),
+    (on("price > 1", symbol="日経"), "TT002", 'unknown instrument "日経"'),
+    (on("日経.mid > 1"), "TT001", "cannot read"),
+    (on("mentions('日経')", "news"), "TT001", "letters, digits"),
+    ({**ANY_TRADE, "timezone": None}, "TT001", '"timezone" must be a name'),
+    ({**ANY_TRADE, "cooldown": None}, "TT001", "must be above zero"),
+    ({**ANY_TRADE, "instruments": [None]}, "TT002", "unknown instrument"),
+    (on("price > 1", symbols=["SPY", None]), "TT002", "unknown instrument"),
+    (None, "TT001", "must be an object"),
+    (
+        {
+            "pattern": [
+                {"on": "trade", "symbols": ["IBM", "SPY"], "when": f"price > {n}"} for n in range(8)
+            ],
+            "without": {"on": "trade", "symbol": "SPY"},
+            "within": 5,
+        },
+        "TT001",
+        'within "5"',
+    ),
 ]
 
 
@@ -137,6 +164,55 @@ def test_rule_that_cannot_be_is_refused_with_its_reason(conn: psycopg.Connection
             str(caught.value),
         )
     assert conn.execute("select count(*) from signal.rules").fetchone() == (0,)
+
+
+def test_rule_at_the_edge_of_what_can_be_is_saved(conn: psycopg.Connection) -> None:
+    trade = {"on": "trade"}
+    held = {"on": "quote", "when": "bid > 1", "for": "10s"}
+    for definition in (
+        on("(" * 900 + "price > 1" + ")" * 900),
+        on("not " * 400 + "price > 1"),
+        on(" or ".join(f"avg(price, {n}) > 1" for n in range(1, 80))),
+        on("avg(price, 100000) > 1 and max(price, 744h) > 1 and sum(price, 00:00-24:00) > 1"),
+        on("prev(price, 1.0) > 1 and avg(price, 1e2) > 1"),
+        {"pattern": [trade] * 8, "within": "1us", "cooldown": "744h", "hours": "00:00-24:00"},
+        # Either can come to its end within five seconds of the trade.
+        {"pattern": [held, trade], "within": "5s"},
+        {"pattern": [trade, held], "within": "5s"},
+    ):
+        save(conn, "r", definition)
+    store(conn, [Trade(n * 10, 5) for n in range(90)])
+    session = open_session(conn)
+    run(conn, session, [400, 1000])
+    assert parity(conn, session) == []
+    assert conn.execute("select count(*) from signal.rule_errors").fetchone() == (0,)
+
+
+def test_condition_that_held_before_the_step_before_it_completes_the_pattern(
+    conn: psycopg.Connection,
+) -> None:
+    held = {"on": "quote", "when": "bid > 1", "for": "10s"}
+    save(conn, "after", {"pattern": [{"on": "trade"}, held], "within": "5s"})
+    save(conn, "before", {"pattern": [held, {"on": "trade"}], "within": "5s"})
+    store(conn, [Quote(0, 2, 3), Trade(8000, 1), Trade(12_000, 1)])
+    session = open_session(conn)
+    run(conn, session, [5000, 9000, 13_000])
+    assert matches(conn, session, "after") == [(10_000, "A")]
+    assert matches(conn, session, "before") == [(12_000, "A")]
+    assert parity(conn, session) == []
+
+
+def test_window_of_too_many_values_is_an_error_of_the_next_event(conn: psycopg.Connection) -> None:
+    rule_id = save(conn, "r", on("count(trades, 1s) > 100000 or count(trades, 1s) = 1"))
+    row = conn.execute(
+        f"""select cardinality((c.done).hits), (c.done).errors[1].message,
+            (select array_agg((e).t order by (e).t) from unnest((c.done).errors) e)
+        from (select signal._rule_{rule_id}(null, array(
+            select row(n, n, 2, 1, null, null, null, null, 1, 1, null, null, 1, n)::signal.rule_event
+            from unnest(array(select generate_series(1, 100002)) || array[1000001, 5000000]) n), 1) as done) c"""
+    ).fetchone()
+    # A second after the first trade there is room for one more.
+    assert row == (2, "a window holds more than 100000 values: make it shorter", [100001, 100002])
 
 
 def test_rule_name_and_validity_that_cannot_be_are_refused(conn: psycopg.Connection) -> None:
@@ -421,9 +497,7 @@ def test_windows_after_a_failure_hold_every_event_in_any_batches(conn: psycopg.C
         )
         assert parity(conn, session) == []
     # The event that fails is left out, and what it brought is in the windows all the same.
-    expected = [
-        (timedelta(milliseconds=n), float(30 + 3 * n), n + 1) for n in (3, 4, 6, 7)
-    ]
+    expected = [(timedelta(milliseconds=n), 27 + 3 * n, n + 1) for n in (3, 4, 6, 7)]
     assert found == [expected] * 3
 
 
@@ -485,6 +559,53 @@ def test_rule_that_fails_as_a_whole_is_ended_and_the_others_go_on(conn: psycopg.
     assert conn.execute(
         "select last_batch_no from signal.rule_spans where rule_id = %s", (rule_id,)
     ).fetchone() == (1,)
+
+
+def test_two_sessions_at_once_find_each_its_own_and_fail_each_for_itself(
+    conn: psycopg.Connection,
+) -> None:
+    save(conn, "three", on("count(trades, 10s) = 3"))
+    save(conn, "bad", FAILING)
+    # The second feed's trades all have the size at which the rule cannot be evaluated.
+    store(conn, [Trade(n * 1000, 1, 200) for n in range(5)])
+    store(conn, [Trade(n * 20, 1, 100, symbol="B") for n in range(250)], feed="other")
+    one, other = open_session(conn), open_session(conn, "other")
+    for end in range(500, 5500, 1000):
+        step(conn, one, end - 1000, end)
+        step(conn, other, end - 1000, end)
+    assert matches(conn, one, "three") == [(2000, "A")]
+    assert matches(conn, other, "three") == [(40, "B")]
+    assert len(matches(conn, one, "bad")) == 5
+    spans = conn.execute(
+        """select session_id, ended_by from signal.rule_spans join signal.rules using (rule_id)
+        where rule = 'bad'"""
+    ).fetchall()
+    assert dict(spans) == {one: None, other: "errors"}
+    assert parity(conn, one) == parity(conn, other) == []
+
+
+def test_rules_over_events_at_the_same_time_and_of_the_same_content_count_each(
+    conn: psycopg.Connection,
+) -> None:
+    for symbol in ("A", "Q"):
+        add_instrument(conn, symbol)
+    save(conn, "three", on("count(trades, 1s) = 3"))
+    save(conn, "twice", {"pattern": [{"on": "trade"}, {"on": "trade"}]})
+    save(
+        conn,
+        "none",
+        {"pattern": [{"on": "quote", "symbol": "Q"}, {"on": "trade"}], "instruments": ["A"]},
+    )
+    save(conn, "bare", on("mid > 0 or bid > 0", "quote"))
+    store(conn, [Trade(0, 5)] * 5 + [Quote(0, None, None), Quote(0, 5, None)])
+    for ends in ([0, 100], [100]):
+        session = open_session(conn)
+        run(conn, session, ends)
+        assert matches(conn, session, "three") == [(0, "A")]
+        assert matches(conn, session, "twice") == [(0, "A")] * 2
+        assert matches(conn, session, "none") == []
+        assert matches(conn, session, "bare") == [(0, "A")]
+        assert parity(conn, session) == []
 
 
 def test_rule_enabled_in_mid_session_is_scanned_from_there(conn: psycopg.Connection) -> None:
@@ -562,25 +683,81 @@ def test_batch_is_evaluated_once_and_in_its_turn(conn: psycopg.Connection) -> No
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "kinds"),
     [
-        "delete from signal.rule_matches where batch_no = 2",
-        "insert into signal.rule_matches select * from signal.rule_matches limit 1",
-        "update signal.rule_matches set as_of = as_of + interval '1 us' where batch_no = 2",
-        "update market._trades set price = price + 1 where seq = 1",
-        "delete from market._trades where seq = 1",
+        ("delete from signal.rule_matches where batch_no = 2", ["missing_match"]),
+        ("delete from signal.rule_matches", ["missing_match"] * 3),
+        (
+            "insert into signal.rule_matches select * from signal.rule_matches limit 1",
+            ["extra_match"],
+        ),
+        (
+            "update signal.rule_matches set as_of = as_of + interval '1 us' where batch_no = 2",
+            ["extra_match", "missing_match"],
+        ),
+        (
+            "update signal.rule_matches set events = jsonb_set(events, '{0,values,price}', '2') where batch_no = 2",
+            ["extra_match", "missing_match"],
+        ),
+        ("delete from signal.rule_spans", ["extra_match"] * 3),
+        (
+            "update market._trades set price = price + 1 where seq = 1",
+            ["extra_match", "missing_match", "tick_digest"],
+        ),
+        ("delete from market._trades where seq = 1", ["extra_match", "tick_digest"]),
+        (
+            "do $$ begin execute (select format('drop function signal._rule_%s', rule_id) from signal.rules); end $$",
+            ["rule_error"],
+        ),
     ],
 )
-def test_rule_parity_after_a_change_says_what_differs(
-    conn: psycopg.Connection, change: str
+def test_parity_after_a_change_says_which_matches_differ(
+    conn: psycopg.Connection, change: LiteralString, kinds: list[str]
 ) -> None:
     save(conn, "r", on("price >= 1"))
     store(conn, [Trade(n * 1000, 1) for n in range(3)])
     session = open_session(conn)
-    run(conn, session, [500, 1500, 2500])
-    assert parity(conn, session) == []
+    conn.execute("select market.write_batch(%s, %s, %s)", (session, at(-1), at(500)))
+    conn.execute("select market.write_batch(%s, %s, %s)", (session, at(500), at(1500)))
+    conn.execute("select market.write_batch(%s, %s, %s)", (session, at(1500), at(2500)))
+    for _ in range(3):
+        conn.execute("select ops.consume_batch(%s)", (session,))
+    query = "select kind, batch_no, pair_id, detail from backtest.parity(%s)"
+    assert parity(conn, session) == conn.execute(query, (session,)).fetchall() == []
     conn.execute(change)
-    assert parity(conn, session) != []
+    rows = conn.execute(query, (session,)).fetchall()
+    assert sorted(row[0] for row in rows) == kinds
+    for kind, _, pair_id, detail in rows:
+        assert pair_id is None
+        assert "match" not in kind or (detail["rule"], detail["version"]) == ("r", 1)
+    if kinds[0] != "rule_error":
+        assert len(parity(conn, session)) == sum("match" in kind for kind in kinds)
+    invariants = conn.execute(
+        "select invariant, passed from ops.check_invariants(%s) where invariant = 'live signals = recomputed signals'",
+        (session,),
+    ).fetchall()
+    assert [passed for _, passed in invariants] == [False]
+
+
+def test_parity_of_an_unknown_session_is_refused(conn: psycopg.Connection) -> None:
+    for query in (
+        "select * from signal.rule_parity(gen_random_uuid())",
+        "select * from signal.scan_rules(null, gen_random_uuid())",
+    ):
+        with pytest.raises(psycopg.Error, match="does not exist") as caught:
+            conn.execute(query)
+        assert caught.value.sqlstate == "TT002"
+
+
+def test_rule_never_evaluated_in_a_session_is_no_difference(conn: psycopg.Connection) -> None:
+    save(conn, "r", on("price >= 1"))
+    store(conn, [Trade(0, 1)])
+    session = open_session(conn)
+    run(conn, session, [500])
+    save(conn, "later", on("price >= 1"))
+    assert parity(conn, session) == []
+    rows = conn.execute("select rule from signal.scan_rules(null, %s)", (session,)).fetchall()
+    assert rows == [("later",), ("r",)]
 
 
 def test_consumed_batch_evaluates_the_rules_in_its_transaction(conn: psycopg.Connection) -> None:

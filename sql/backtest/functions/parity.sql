@@ -1,11 +1,12 @@
--- Recomputes a session from its stored ticks, recorded batches and pinned pairs, and returns every
+-- Recomputes a session from its stored ticks, recorded batches, pinned pairs and rules, and returns every
 -- difference from what was recorded live; no rows: live and recomputed are the same, to the last bit.
 --
 -- kind: batch_gap (numbers or times of batches), tick_digest (ticks changed, added or gone),
 -- batch_quote, parameters (a pinned pair or instance changed), features (what an inputs function gave),
 -- strategy_error (a step that fails now and did not then), unconsumed_batch, consumption (order or
 -- counts), missing_signal, extra_signal, differing_signal, target, state (where a pair or instance
--- stands at the end), portfolio_state. pair_id: the pair or instance.
+-- stands at the end), portfolio_state, missing_match, extra_match (what rules found: a match that changed is
+-- both), rule_error (the rules cannot be scanned, so nothing of them was compared). pair_id: the pair or instance.
 -- Errors: TT002 unknown session.
 create or replace function backtest.parity(p_session_id uuid)
 returns table (kind text, batch_no bigint, pair_id bigint, detail jsonb)
@@ -90,6 +91,21 @@ begin
         if signal._is_transient(sqlstate) then
             raise;
         end if;
+    end;
+
+    begin
+        if exists (select from signal.rule_spans s where s.session_id = p_session_id)
+            or exists (select from signal.rule_matches m where m.session_id = p_session_id)
+        then
+            return query
+            select r.kind, r.batch_no, null::bigint, to_jsonb(r) - 'kind' - 'batch_no'
+            from signal.rule_parity(p_session_id) r;
+        end if;
+    exception when others then
+        if signal._is_transient(sqlstate) then
+            raise;
+        end if;
+        return query select 'rule_error', null::bigint, null::bigint, jsonb_build_object('code', sqlstate, 'message', sqlerrm);
     end;
 
     return query

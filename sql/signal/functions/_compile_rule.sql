@@ -24,6 +24,8 @@ begin
         raise exception 'a rule needs "pattern": a list of one to eight steps' using errcode = 'TT001';
     elsif jsonb_array_length(p_definition->'pattern') = 1 and p_definition ?| '{within,without}' then
         raise exception '"within" and "without" need a pattern of two steps or more' using errcode = 'TT001';
+    elsif p_definition ? 'timezone' and jsonb_typeof(p_definition->'timezone') <> 'string' then
+        raise exception '"timezone" must be a name such as America/New_York' using errcode = 'TT001';
     elsif not exists (select from pg_timezone_names z where z.name = v_zone) then
         raise exception 'unknown timezone "%"', v_zone using errcode = 'TT002';
     end if;
@@ -35,7 +37,8 @@ begin
         v_done := signal._rule_step(p_definition->'pattern'->(i - 1), i, v_program);
         v_program := v_done->'program';
         v_steps := v_steps || jsonb_build_array(v_done->'step');
-        if (v_done->'step'->>'for_us')::float8 > v_within then
+        -- What holds may have begun before the first step, and the first step happens at the end of its time.
+        if i > 1 and v_done->'step'->>'kind' = 'absent' and (v_done->'step'->>'for_us')::float8 > v_within then
             raise exception 'step %: "for" is longer than "within": the rule could never match', i using errcode = 'TT001';
         end if;
     end loop;

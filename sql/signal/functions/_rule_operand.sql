@@ -12,7 +12,9 @@ declare
     v_id integer;
     v_operand jsonb;
 begin
-    if p_class in ('number', 'duration', 'clock') then
+    if p_class = 'number' and p_token::numeric <> 0 and p_token::numeric not between 1e-307 and 1.7e308 then
+        raise exception 'number "%" is too large or too small', left(p_token, 20) using errcode = 'TT001';
+    elsif p_class in ('number', 'duration', 'clock') then
         v_operand := jsonb_build_object('type', p_class, 'src', p_token, 'uses', '[]'::jsonb,
             'sql', p_token || '::float8',
             'value', case p_class when 'number' then to_jsonb(p_token::numeric)

@@ -48,7 +48,7 @@ begin
         'stream', v_over->'uses'->0->0, 'kind', v_over->'uses'->0->1,
         'sql', coalesce(v_over->>'sql', '1'),
         'form', case v_size->>'type' when 'duration' then 'time' when 'number' then 'events' else 'clock' end,
-        'span', case when p_name = 'prev' then to_jsonb((v_size->>'value')::integer + 1) else v_size->'value' end,
+        'span', case when p_name = 'prev' then to_jsonb((v_size->>'value')::numeric::integer + 1) else v_size->'value' end,
         'class', case when v_size->>'type' <> 'clock' and p_name in ('min', 'max') then p_name else 'list' end);
     select w.n - 1 into v_no
     from jsonb_array_elements(p_program->'windows') with ordinality w (window_, n) where w.window_ = v_window;

@@ -5,6 +5,8 @@
 --       deviation of large numbers that differ little. Sums are formed anew, from a new origin, once as many
 --       values have left as the window holds and a thousand more, so that rounding does not pile up. When that
 --       happens is decided by the events alone, never by where a batch ends.
+--       A time window with more than 100,000 values is an error of the event that comes, or a single rule could
+--       make every batch of a session as slow as its history is long.
 -- min, max: only values that can still become the extreme, so the first one is (a monotonic queue).
 -- clock: the figures of its part of the day, begun anew every day.
 create or replace function signal._rule_window_code(p_window jsonb, p_no integer)
@@ -36,7 +38,10 @@ begin
                 || case when v_is_time then ' w_t float8[] := ''{}'';' else '' end,
             'load', '  w_n := p_windows[v_at]; w_r := p_windows[v_at + 1]; w_o := p_windows[v_at + 2]; w_s := p_windows[v_at + 3]; w_q := p_windows[v_at + 4]; w_v := p_windows[v_at + 5:v_at + 4 + w_n]; v_at := v_at + 5 + w_n;'
                 || case when v_is_time then ' w_t := p_windows[v_at:v_at + w_n - 1]; v_at := v_at + w_n;' else '' end,
-            'feed', '
+            'feed', case when v_is_time then $code$
+          if w_n - w_h >= 99999 and w_t[w_h] > e.t - $code$ || v_span || $code$ then
+            raise exception 'a window holds more than 100000 values: make it shorter' using errcode = 'TT001';
+          end if;$code$ else '' end || '
           if w_h > w_n then w_o := v_x; w_s := 0; w_q := 0; w_r := 0; end if;
           w_n := w_n + 1; w_v[w_n] := v_x; v_y := v_x - w_o; w_s := w_s + v_y; w_q := w_q + v_y * v_y;'
                 || case when v_is_time then ' w_t[w_n] := e.t;' else '' end,

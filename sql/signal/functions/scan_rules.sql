@@ -49,18 +49,7 @@ begin
     if v_rules is null and p_version is not null then
         raise exception 'rule % has no version %', p_rule, p_version using errcode = 'TT002';
     end if;
-    return query
-    select r.rule, r.version, m.first_batch_no, m.as_of, b.batch_no, b.as_of, nullif(m.key, 0), m.events
-    from (
-        select f.rule_id, f.first_batch_no, f.key, signal._rule_ts((f.found).t) as as_of,
-               signal._show_events((f.found).events) as events
-        from signal._scan_rules(p_session_id, v_rules, v_first, v_last) f
-        where (f.found).t is not null) m
-    join signal.rules r on r.rule_id = m.rule_id
-    cross join lateral (
-        select b.batch_no, b.as_of from market.batches b
-        where b.session_id = p_session_id and b.as_of >= m.as_of order by b.batch_no limit 1) b
-    order by r.rule, r.version, m.first_batch_no, m.as_of, m.key;
+    return query select * from signal._scan_spans(p_session_id, v_rules, v_first, v_last);
 end
 $$;
 comment on function signal.scan_rules(text, uuid, integer) is
