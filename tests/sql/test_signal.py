@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -251,3 +252,29 @@ def test_read_mids_takes_last_usable_quote_of_each_interval_in_regular_hours(
     ).fetchall()
     second = timedelta(seconds=1)
     assert rows == [(OPEN + second, 0.03, 0.02, 0.04), (OPEN + 4 * second, 0.04, 0.04, 0.04)]
+
+
+@pytest.mark.parametrize("grid_ms", [1, 7, 250, 499, 500, 1000])
+def test_read_mids_on_any_grid_has_the_last_usable_quote_of_each_interval(
+    conn: psycopg.Connection, grid_ms: int
+) -> None:
+    rng = random.Random(grid_ms)
+    quotes, offset = [], -3
+    for _ in range(1500):
+        # Often several in one millisecond, sometimes none for a second; some crossed, some one-sided.
+        offset += rng.choice((0, 0, 1, 3, 40, 700 if rng.random() < 0.1 else 2))
+        bid = rng.randint(95, 105) if rng.random() < 0.95 else 0
+        quotes.append((OPEN + timedelta(milliseconds=offset), bid, rng.randint(103, 110)))
+    add_source(conn, "A", quotes)
+    grid, end = timedelta(milliseconds=grid_ms), OPEN + timedelta(milliseconds=offset - 5)
+    expected = {}
+    for ts, bid, ask in quotes:
+        known = OPEN - grid * ((OPEN - ts) // grid)
+        if ts > OPEN and known <= end and 0 < bid <= ask:
+            expected[known] = (bid / 1e4, ask / 1e4)
+    rows = conn.execute(
+        "select as_of, bid_price, ask_price from signal.read_mids('test', null, %s, %s, %s)",
+        (OPEN, end, grid),
+    ).fetchall()
+    assert len(rows) > 10
+    assert rows == [(ts, *sides) for ts, sides in expected.items()]

@@ -44,22 +44,39 @@ as $$
                 where k.exchange = 'XNYS' and d.day::date between k.first_date and k.last_date)
         ) h
     )
-    -- One index probe per grid time: four times faster than sorting every tick of the day.
-    select l.instrument_id, l.symbol, g.as_of,
-           (q.bid_price + q.ask_price) / 2.0::float8 / l.price_unit,
-           q.bid_price / l.price_unit, q.ask_price / l.price_unit
-    from legs l
-    cross join days d
-    cross join lateral generate_series(d.open_ts + p_grid, d.close_ts, p_grid) g (as_of)
-    cross join lateral (
-        select q.bid_price, q.ask_price
-        from market._quotes q
-        where q.instrument_id = l.instrument_id and q.feed_id = l.feed_id
-            and q.ts > g.as_of - p_grid and q.ts <= g.as_of
-            and q.bid_price > 0 and q.ask_price > 0 and q.bid_price <= q.ask_price
-        order by q.ts desc, q.ns desc, q.source_id desc, q.seq desc
-        limit 1) q
-    order by l.instrument_id, g.as_of
+    -- A probe of the index per grid time; on a finer grid than half a second that costs more than to read every
+    -- quote, in the index's order, and to keep the last of each interval: the same rows.
+    select m.instrument_id, m.symbol, m.as_of, (m.bid_price + m.ask_price) / 2.0::float8 / m.price_unit,
+           m.bid_price / m.price_unit, m.ask_price / m.price_unit
+    from (
+        select l.instrument_id, l.symbol, l.price_unit, g.as_of, q.bid_price, q.ask_price
+        from legs l
+        cross join days d
+        cross join lateral generate_series(d.open_ts + p_grid, d.close_ts, p_grid) g (as_of)
+        cross join lateral (
+            select q.bid_price, q.ask_price
+            from market._quotes q
+            where q.instrument_id = l.instrument_id and q.feed_id = l.feed_id
+                and q.ts > g.as_of - p_grid and q.ts <= g.as_of
+                and q.bid_price > 0 and q.ask_price > 0 and q.bid_price <= q.ask_price
+            order by q.ts desc, q.ns desc, q.source_id desc, q.seq desc
+            limit 1) q
+        where p_grid >= interval '500 milliseconds'
+        union all
+        select l.instrument_id, l.symbol, l.price_unit, q.as_of, q.bid_price, q.ask_price
+        from legs l
+        cross join days d
+        cross join lateral (
+            select g.as_of, q.bid_price, q.ask_price,
+                   lead(g.as_of) over (order by q.ts, q.ns, q.source_id, q.seq) as next
+            from market._quotes q
+            cross join lateral (
+                select date_bin(p_grid, q.ts - interval '1 microsecond', d.open_ts) + p_grid as as_of) g
+            where q.instrument_id = l.instrument_id and q.feed_id = l.feed_id
+                and q.ts > d.open_ts and q.ts <= d.close_ts
+                and q.bid_price > 0 and q.ask_price > 0 and q.bid_price <= q.ask_price) q
+        where p_grid < interval '500 milliseconds' and q.next is distinct from q.as_of and q.as_of <= d.close_ts) m
+    order by m.instrument_id, m.as_of
 $$;
 comment on function signal.read_mids(text, text[], timestamptz, timestamptz, interval) is
     'Mids on a time grid in regular hours, the last usable quote of each grid interval.';
