@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from scipy import stats
 
 from daily_bars import add_frames
-from tsdb_trader.api import backtest
+from tsdb_trader.api import backtest, sweeps
 
 START, END = pd.Timestamp("2014-01-01", tz="UTC"), pd.Timestamp("2014-12-01", tz="UTC")
 DAY_S = 86_400.0
@@ -131,6 +131,35 @@ def test_deflated_sharpe_is_that_of_the_papers_example(
     ).fetchone()
     assert row is not None
     assert row[0] == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("skewness", "kurtosis", "expected"), [(0, 3, 0.982), (-2.448, 10.164, 0.913)]
+)
+def test_deflated_sharpe_of_one_trial_is_the_probabilistic_ratio_of_the_papers_example(
+    conn: psycopg.Connection, skewness: float, kurtosis: float, expected: float
+) -> None:
+    # Bailey and Lopez de Prado 2012, "The Sharpe ratio efficient frontier": 24 months, a monthly
+    # Sharpe ratio of 0.458 (1.59 a year), once as if normal and once as the returns were.
+    row = conn.execute(
+        "select backtest.deflated_sharpe(0.458, 24, %s, %s, 1, 0)", (skewness, kurtosis)
+    ).fetchone()
+    assert row is not None
+    assert row[0] == pytest.approx(expected, abs=5e-4)
+
+
+def test_deflated_sharpe_of_what_the_best_of_many_has_is_one_half(conn: psycopg.Connection) -> None:
+    # Bailey, Borwein, Lopez de Prado and Zhu 2014, "Pseudo-mathematics and financial charlatanism":
+    # the best of 10 trials without skill has 1.57 deviations, and after five years of 45 trials one
+    # expects an annual ratio of 1, each trial's having a variance of one over the years.
+    row = conn.execute(
+        """select backtest.deflated_sharpe(1.57, 1000, 0, 3, 10, 1),
+               backtest.deflated_sharpe(1 / sqrt(252), 5 * 252, 0, 3, 45, 1.0 / 5 / 252)"""
+    ).fetchone()
+    assert row is not None
+    # 0.005 of a deviation of 1.57 over sqrt(1000) is what rounding the paper's figure may do.
+    assert abs(stats.norm.ppf(row[0])) < 0.005 * np.sqrt(999 / (1 + 1.57**2 / 2))
+    assert row[1] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -290,6 +319,146 @@ def test_sweep_runs_every_point_and_compare_says_what_differs(
     assert not [m for m in same.index if m.startswith("parameter")]
 
 
+def test_judgement_does_not_depend_on_which_point_was_run_first(conn: psycopg.Connection) -> None:
+    load(conn)
+    points = [{"entry": entry, "exit": out} for entry in (1, 1.5, 2) for out in (0, 0.5)]
+    judged = []
+    for order in (points, points[::-1], points[3:] + points[:3]):
+        sweep = sweeps.open_sweep(
+            conn, "pairs", {}, {"entry": [1, 1.5, 2], "exit": [0, 0.5]}, START, END
+        )
+        for point in order:
+            sweeps.run_point(conn, sweep, point)
+        judged.append(
+            conn.execute(
+                """select point, float8send(sharpe), float8send(variance), float8send(kurtosis),
+                       float8send(deflated_sharpe), float8send(pbo)
+                   from backtest.judge_sweep(%s, 8)""",
+                (sweep,),
+            ).fetchone()
+        )
+    assert judged[0] is not None
+    assert judged[0] == judged[1] == judged[2]
+
+
+def test_runs_of_equal_ratio_rank_by_their_point(conn: psycopg.Connection) -> None:
+    # Later runs of the same returns: the first point is the best, whenever it was run.
+    returns = np.random.default_rng(5).normal(0.001, 0.01, (100, 1)).repeat(3, axis=1)
+    sweep = store_sweep(conn, returns)
+    conn.execute(
+        "update backtest.runs set changes = jsonb_build_object('n', -run_id) where sweep_id = %s",
+        (sweep,),
+    )
+    found = conn.execute(
+        "select j.point, (select max(run_id) from backtest.runs) from backtest.judge_sweep(%s, 8) j",
+        (sweep,),
+    ).fetchone()
+    assert found is not None
+    assert found[0] == {"n": -found[1]}
+
+
+def test_sweep_of_a_point_that_fails_goes_on_and_one_of_all_raises(
+    conn: psycopg.Connection,
+) -> None:
+    load(conn)
+    found = frame(
+        conn,
+        "select * from backtest.sweep('pairs', '{}', '{\"entry\": [-1, 1]}', %s, %s)",
+        START,
+        END,
+    )
+    assert [point["entry"] for point in found.point] == [1, -1]
+    assert found.error.isna().tolist() == [True, False]
+    assert found.run_id.isna().tolist() == [False, True]
+    assert "entry" in found.error[1]
+    assert conn.execute("select point from backtest.sweep_failures").fetchall() == [
+        ({"entry": -1},)
+    ]
+    with pytest.raises(psycopg.Error, match="entry") as caught:
+        conn.execute(
+            "select * from backtest.sweep('pairs', '{}', '{\"entry\": [-1, -2]}', %s, %s)",
+            (START, END),
+        )
+    assert caught.value.sqlstate == "TT001"
+    assert conn.execute("select count(*) from backtest.sweeps").fetchone() == (1,)
+
+
+def test_point_that_failed_and_runs_later_loses_its_failure(conn: psycopg.Connection) -> None:
+    load(conn)
+    sweep = sweeps.open_sweep(conn, "pairs", {}, {"entry": [1, 2]}, START, END)
+    sweeps.fail_point(conn, sweep, {"entry": 1}, "58000", "lost")
+    sweeps.fail_point(conn, sweep, {"entry": 1.0}, "58000", "lost again")
+    assert [f.error for f in sweeps.sweep_failures(conn, sweep)] == ["lost again"]
+    run = sweeps.run_point(conn, sweep, {"entry": 1.0})
+    assert sweeps.run_point(conn, sweep, {"entry": 1}) == run
+    sweeps.fail_point(conn, sweep, {"entry": 1}, "58000", "too late")
+    assert sweeps.sweep_failures(conn, sweep) == []
+    assert sweeps.missing_points(conn, sweep) == [{"entry": 2}]
+
+
+@pytest.mark.parametrize(
+    "point", [{"entry": 3}, {}, {"entry": 1}, {"entry": 1, "exit": 0, "stop": 4}, None, 7, []]
+)
+def test_point_that_is_none_of_the_grid_is_refused(conn: psycopg.Connection, point: Any) -> None:
+    load(conn)
+    sweep = sweeps.open_sweep(conn, "pairs", {}, {"entry": [1, 2], "exit": [0]}, START, END)
+    for call in ("run_point", "claim_point"):
+        with pytest.raises(psycopg.Error, match="has no point") as caught:
+            conn.execute(f"select backtest.{call}(%s, %s)", (sweep, Jsonb(point)))
+        assert caught.value.sqlstate == "TT001"
+
+
+def test_walk_forward_figures_are_those_of_pandas(conn: psycopg.Connection) -> None:
+    load(conn)
+    walk = frame(
+        conn,
+        """select * from backtest.walk_forward('pairs', '{"capital": 20000}',
+               '{"entry": [1, 1.5, 2]}', %s, %s, '4 months', '3 months')""",
+        START,
+        END,
+    )
+    assert len(walk) == 3
+    assert (walk.test_from[1:].to_numpy() == walk.test_to[:-1].to_numpy()).all()
+    stitched = []
+    for step in walk.itertuples():
+        equity = frame(
+            conn,
+            "select as_of, equity::float8 from backtest.equity where run_id = %s order by as_of",
+            step.run_id,
+        ).set_index("as_of")["equity"]
+        assert equity.index[0] > step.test_from
+        assert equity.index[-1] <= step.test_to
+        changes = equity.diff().dropna()
+        assert step.total_return == pytest.approx(equity.iloc[-1] / 20_000 - 1, abs=1e-12)
+        assert step.sharpe == pytest.approx(changes.mean() / changes.std() * np.sqrt(252), rel=1e-9)
+        peak = equity.cummax().clip(lower=20_000)
+        assert step.max_drawdown == pytest.approx(((peak - equity) / peak).max(), abs=1e-12)
+        stitched.append(equity)
+        # What the training chose, by the equity of all its runs.
+        trained = {
+            run_id: frame(
+                conn,
+                "select equity::float8 from backtest.equity where run_id = %s order by as_of",
+                run_id,
+            )["equity"].diff()
+            for (run_id,) in conn.execute(
+                "select run_id from backtest.runs where sweep_id = %s", (step.sweep_id,)
+            )
+        }
+        ratios = pd.Series({run: c.mean() / c.std() for run, c in trained.items()})
+        chosen = conn.execute(
+            "select changes from backtest.runs where run_id = %s", (int(ratios.idxmax()),)
+        ).fetchone()
+        assert chosen == (step.point,)
+        assert step.train_sharpe == pytest.approx(ratios.max() * np.sqrt(252), rel=1e-9)
+    # The tests follow one another: no day is in two of them, and none is missing.
+    days = pd.concat(stitched).index
+    assert days.is_monotonic_increasing
+    assert days.is_unique
+    expected = pd.bdate_range(walk.test_from[0], END, inclusive="left", tz="UTC").normalize()
+    assert list(days.normalize()) == list(expected)
+
+
 def test_walk_forward_tests_what_the_training_before_chose(conn: psycopg.Connection) -> None:
     load(conn)
     walk = frame(
@@ -329,6 +498,21 @@ def test_walk_forward_tests_what_the_training_before_chose(conn: psycopg.Connect
         ("backtest.sweep('pairs', '{}', '{\"entry\": 1}', %s, %s)", "TT001", "list of values"),
         ("backtest.sweep('pairs', '{}', '{\"entry\": []}', %s, %s)", "TT001", "list of values"),
         ("backtest.sweep('pairs', '{}', '{\"entyr\": [1]}', %s, %s)", "TT001", 'mean "entry"'),
+        (
+            "backtest.sweep('pairs', '{\"x\": 1}', '{\"entry\": [1]}', %s, %s)",
+            "TT001",
+            'unknown parameter "x"',
+        ),
+        (
+            "backtest.sweep('pairs', '{}', '{\"entry\": [1, 2, 1.0]}', %s, %s)",
+            "TT001",
+            "more than once",
+        ),
+        (
+            "backtest.sweep('pairs', '{}', '{\"entry\": [1]}', %s, %s, 'cheap')",
+            "TT002",
+            "cost model",
+        ),
         (
             "backtest.walk_forward('pairs', '{}', '{\"entry\": [1]}', %s, %s, '2 years', '1 day')",
             "TT001",

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
-import numpy as np
-import pandas as pd
 import psycopg
 import pytest
-from psycopg.types.json import Jsonb
 
-from daily_bars import add_frames
+from tsdb_trader.config import settings
 from workers.command_line import Run, runner
-
-WINDOW = ("--from", "2014-01-01T00:00Z", "--to", "2014-12-01T00:00Z")
-DAY_S = 86_400.0
+from workers.sweep_data import WINDOW, load_pair
 
 
 @pytest.fixture
@@ -25,23 +21,7 @@ def run(at_test_database: None, capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def _pair(conn: psycopg.Connection) -> None:
-    rng = np.random.default_rng(2)
-    days = pd.bdate_range("2013-11-01", "2014-12-31").date
-    spread = np.zeros(len(days))
-    for day in range(1, len(days)):
-        spread[day] = 0.85 * spread[day - 1] + rng.normal(0, 0.02)
-    frames = {
-        symbol: pd.DataFrame({"open": closes, "close": closes, "volume": 10_000}, index=days)
-        for symbol, closes in (("A", 50 * np.exp(spread)), ("B", np.full(len(days), 50.0)))
-    }
-    add_frames(conn, frames)
-    parameters = {"hedge_ratio": 1, "mean": None, "deviation": 0.03, "entry": 2, "exit": 0.5,
-                  "stop": 9, "half_life_s": 40 * DAY_S, "warm_up_s": 5 * DAY_S,
-                  "max_gap_s": 8 * DAY_S, "notional": 10_000}  # fmt: skip
-    conn.execute(
-        "select signal.save_pair('A', 'B', 'daily', %s, '{}', '2013-12-01', '2014-01-01', '[]', 'x')",
-        (Jsonb(parameters),),
-    )
+    load_pair(conn)
 
 
 @pytest.mark.usefixtures("_pair")
@@ -79,6 +59,90 @@ def test_sweep_on_several_connections_gives_what_one_gives(
 
 
 @pytest.mark.usefixtures("_pair")
+def test_sweep_with_points_that_fail_keeps_them_and_runs_the_others(
+    run: Run, conn: psycopg.Connection
+) -> None:
+    asked = ("sweep", "pairs", *WINDOW, "--grid", "entry=-1,1,1.5", "--grid", "exit=0,2")
+    done = run(*asked)
+    assert done.status == 0, done.err
+    # entry must be above zero and above exit.
+    assert [line.split()[0] for line in done.out.splitlines()].count("failed") == 4
+    report = json.loads(run("resume", "1", "--blocks", "8", "--json").out)
+    assert [r["point"]["exit"] for r in report["runs"]] == [0, 0]
+    assert {r["point"]["entry"] for r in report["runs"]} == {1, 1.5}
+    assert report["best"]["trials"] == 2
+    assert len(report["failures"]) == 4
+    rows = conn.execute(
+        "select point, error from backtest.sweep('pairs', '{}', "
+        """'{"entry": [-1, 1, 1.5], "exit": [0, 2]}', '2014-01-01', '2014-12-01') """
+        "where error is not null"
+    ).fetchall()
+    assert [{"point": point, "error": error} for point, error in rows] == report["failures"]
+    assert conn.execute("select count(*) from backtest.sweeps").fetchone() == (2,)
+
+
+@pytest.mark.usefixtures("_pair")
+def test_sweep_of_one_point_has_no_judgement(run: Run) -> None:
+    done = run("sweep", "pairs", *WINDOW, "--grid", "entry=1.5")
+    assert done.status == 0, done.err
+    assert "a judgement needs two runs" in done.out
+
+
+@pytest.mark.usefixtures("_pair")
+def test_sweep_too_short_for_the_blocks_shows_its_runs_and_says_so(run: Run) -> None:
+    done = run("sweep", "pairs", WINDOW[0], WINDOW[1], "--to", "2014-01-20T00:00Z",
+               "--grid", "entry=1,1.5")  # fmt: skip
+    assert done.status == 0, done.err
+    assert len(done.out.splitlines()) == 4
+    assert "two periods a block" in done.out
+
+
+@pytest.mark.usefixtures("_pair")
+def test_walk_is_that_of_the_query(run: Run, conn: psycopg.Connection) -> None:
+    done = run("walk", "pairs", *WINDOW, "--grid", "entry=1,1.5,2", "--train", "4 months",
+               "--test", "3 months", "--json")  # fmt: skip
+    assert done.status == 0, done.err
+    rows = conn.execute(
+        """select train_from::text, test_from::text, test_to::text, point, train_sharpe, trades,
+               total_return, sharpe, max_drawdown
+           from backtest.walk_forward('pairs', '{}', '{"entry": [1, 1.5, 2]}', '2014-01-01',
+               '2014-12-01', '4 months', '3 months')"""
+    ).fetchall()
+    names = ("train_from", "test_from", "test_to", "point", "train_sharpe", "trades",
+             "total_return", "sharpe", "max_drawdown")  # fmt: skip
+    steps = json.loads(done.out)
+    assert [tuple(step[name] for name in names) for step in steps] == [
+        (*(time.replace("+00", "+00:00") for time in row[:3]), *row[3:]) for row in rows
+    ]
+    assert len(steps) == 3
+    printed = run("walk", "pairs", *WINDOW, "--grid", "entry=1,1.5,2", "--train", "4 months",
+                  "--test", "3 months")  # fmt: skip
+    assert len(printed.out.splitlines()) == 4
+
+
+@pytest.mark.usefixtures("_pair")
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("yes", "TSDB_TRADER_DASK"),
+        ("http://host:8786", "TSDB_TRADER_DASK"),
+        ("tcp://127.0.0.1:8786", "distributed is not installed"),
+        ("local", "distributed is not installed"),
+    ],
+)
+def test_sweep_on_dask_that_cannot_be_is_an_error_and_nothing_is_kept(
+    run: Run, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, address: str, message: str
+) -> None:
+    monkeypatch.setenv("TSDB_TRADER_DASK", address)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    settings.cache_clear()
+    done = run("sweep", "pairs", *WINDOW, "--grid", "entry=1,1.5")
+    assert done.status == 2
+    assert message in done.err
+    assert conn.execute("select count(*) from backtest.sweeps").fetchone() == (0,)
+
+
+@pytest.mark.usefixtures("_pair")
 def test_check_of_a_clean_strategy_finds_nothing(run: Run) -> None:
     done = run("check", "pairs", *WINDOW)
     assert (done.status, done.out) == (0, "nothing found\n")
@@ -91,6 +155,35 @@ def test_check_of_a_clean_strategy_finds_nothing(run: Run) -> None:
         (("pairs", *WINDOW, "--set", "entry"), 5, "write it as entry=2.5"),
         (("sweep", "pairs", *WINDOW, "--grid", "entry"), 5, "write it as entry=1.5,2,2.5"),
         (("sweep", "pairs", *WINDOW), 2, "Missing option"),
+        (("sweep", "pairs", *WINDOW, "--grid", "entyr=1,2"), 5, 'mean "entry"'),
+        (("sweep", "pairs", *WINDOW, "--grid", "entry=1", "--set", "exti=1"), 5, 'mean "exit"'),
+        (("sweep", "pairs", *WINDOW, "--grid", "entry=1,2,1"), 5, '"entry" has 1 more than once'),
+        (("sweep", "pairs", *WINDOW, "--grid", "entry=1", "--grid", "entry=2"), 5, "in one"),
+        (("sweep", "pairs", *WINDOW, "--grid", "entry=-1,-2"), 5, "none of the 2 points"),
+        (("sweep", "pairs", *WINDOW, "--grid", "entry=1,2", "--blocks", "7"), 5, "even number"),
+        (("sweep", "pairs", *WINDOW, "--grid", "entry=1", "--costs", "cheap"), 5, "cost model"),
+        (("sweep", "pears", *WINDOW, "--grid", "entry=1"), 5, 'mean "pairs"'),
+        (("resume", "9"), 5, "sweep 9 does not exist"),
+        (
+            (
+                "walk",
+                "pairs",
+                *WINDOW,
+                "--grid",
+                "entry=1",
+                "--train",
+                "2 years",
+                "--test",
+                "1 day",
+            ),
+            5,
+            "first test before",
+        ),
+        (
+            ("walk", "pairs", *WINDOW, "--grid", "entry=1", "--train", "often", "--test", "1 day"),
+            5,
+            "interval",
+        ),
         (("compare", "1", "2"), 5, "run 1 does not exist"),
         (("compare", "1"), 2, "Missing argument"),
     ],

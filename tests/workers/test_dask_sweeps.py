@@ -120,8 +120,7 @@ def test_sweep_on_dask_gives_the_bits_of_connections_and_of_one_query(
         assert books(conn, other["sweep_id"]) == expected
         assert judgement(conn, other["sweep_id"]) == judgement(conn, alone)
         assert [r["point"] for r in other["runs"]] == [
-            row[0]
-            for row in conn.execute("select point from backtest.sweep_results(%s)", (alone,))
+            row[0] for row in conn.execute("select point from backtest.sweep_results(%s)", (alone,))
         ]
     # It ran elsewhere: every point was a connection of a worker.
     assert report["failures"] == []
@@ -234,7 +233,9 @@ def test_worker_that_uses_another_database_is_an_error(
         with psycopg.connect(server.url(database=other), autocommit=True) as elsewhere:
             # Its sweep of the same number is another one.
             load_pair(elsewhere)
-            elsewhere.execute("select backtest.open_sweep('pairs', '{}', '{\"entry\": [1]}', null, null)")
+            elsewhere.execute(
+                "select backtest.open_sweep('pairs', '{}', '{\"entry\": [1]}', null, null)"
+            )
             monkeypatch.setenv("TSDB_TRADER_DATABASE_URL", server.url(database=other))
             with cluster(1) as made:
                 monkeypatch.setenv("TSDB_TRADER_DATABASE_URL", ours)

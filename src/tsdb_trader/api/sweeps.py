@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from tsdb_trader.db import Connection, translated
-from tsdb_trader.errors import UnknownObjectError
+from tsdb_trader.errors import InputError, UnknownObjectError
 
 
 @dataclass(frozen=True)
@@ -190,11 +191,15 @@ def walk_spans(
     InputError
         The spans cannot be.
     """
-    with translated():
-        cursor = conn.cursor(row_factory=class_row(Span))
-        return cursor.execute(
-            "select * from backtest.walk_spans(%s, %s, %s, %s)", (start, end, train, test)
-        ).fetchall()
+    cursor = conn.cursor(row_factory=class_row(Span))
+    try:
+        with translated():
+            return cursor.execute(
+                "select * from backtest.walk_spans(%s, %s, %s, %s)", (start, end, train, test)
+            ).fetchall()
+    except psycopg.DataError as error:
+        said = error.diag.message_primary
+        raise InputError(f"{said}: write a span as '1 year' or '3 months'") from None
 
 
 def run_point(
