@@ -1,4 +1,4 @@
-"""Trees that route missing values themselves, in single or double precision."""
+"""Trees that route missing values, in single or double precision; pairs that have no test."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ alter table signal.model_versions
     add constraint model_versions_route_check check (missing <> 'route' or scoring <> 'linear');
 comment on column signal.model_versions.missing is
     'A row with a missing feature is refused, or filled as in training, or routed by the trees as in training.';
+
+-- A pair whose spread hardly ever changes has no test.
+alter table signal.calibration_refusals drop constraint calibration_refusals_reason_check;
+alter table signal.calibration_refusals add constraint calibration_refusals_reason_check check (
+    reason in ('too_few_days', 'missing_days', 'no_last_bar', 'bad_price', 'constant', 'bad_tick', 'distribution',
+        'reverse_split', 'bad_action', 'no_sector', 'collinear', 'degenerate', 'hedge_ratio'));
 """
 
 

@@ -19,6 +19,7 @@ from daily_bars import add_bars, load_sp500
 from factories import add_instrument
 from tsdb_trader import cli
 from tsdb_trader.api import calibration, signal
+from tsdb_trader.errors import InputError
 from tsdb_trader.research import walk_forward
 
 DAYS = [
@@ -373,6 +374,8 @@ def test_wrong_input_is_one_line(
         ("symbol,group\nA,x\n", "columns symbol and sector"),
         ("symbol,sector\nA,\n", "line 2: no symbol or no sector"),
         ("symbol,sector\nA,x\nA,y\n", "line 3: A has two sectors"),
+        ("symbol,sector,from\nA,x,\nA,y,2018-09-24\nA,z,2018-09-24\n", "line 4: A has two sectors"),
+        ("symbol,sector,from\nA,x,24/9/2018\n", "line 2: cannot read the date '24/9/2018'"),
         ("symbol,sector\n", "there is no symbol in it"),
     ],
 )
@@ -520,3 +523,82 @@ def test_real_year_refuses_what_is_not_adjusted(
     found = [p["statistics"] for p in year["pairs"]]
     assert [f["distance"] for f in found] == sorted(f["distance"] for f in found)
     assert all(f["p_value"] <= 0.05 and f["half_life_days"] <= 60 for f in found)
+
+
+def test_formation_without_two_symbols_is_recorded_with_the_reasons(
+    market: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    market.execute(
+        """update market._source_bars b set close = 200000 from ref.instruments i
+           where i.instrument_id = b.instrument_id and i.symbol <> 'AAA'"""
+    )
+    status, _, err = call(capsys, "--to", "2013-07-01")
+    assert status == 5
+    assert "no formation has a pair to trade: 2013-07-01: of 0 pairs none passed" in err
+    assert "every close is 20" in err
+    assert market.execute("select symbols, tested, kept from signal.calibrations").fetchall() == [
+        (1, 0, 0)
+    ]
+    reasons = market.execute("select distinct reason from signal.calibration_refusals").fetchall()
+    assert ("constant",) in reasons
+
+
+def test_scheduled_calibration_of_a_feed_that_cannot_be_lets_the_others_go_on(
+    market: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, err = call(capsys, "--schedule", "--to", "2013-07-01")
+    assert status == 0, err
+    # A feed that comes first, with hardly a bar.
+    market.execute("insert into ops.feeds (feed, format) values ('brief', 'daily')")
+    market.execute(
+        """insert into market._source_bars (ts, recv_ts, seq, open, high, low, close, volume,
+               instrument_id, source_id, feed_id, ns, flags, resolution, side)
+           select b.ts, b.recv_ts, b.seq, b.open, b.high, b.low, b.close, b.volume, b.instrument_id,
+               b.source_id, f.feed_id, b.ns, b.flags, b.resolution, b.side
+           from market._source_bars b, ops.feeds f
+           where f.feed = 'brief' and (b.ts < '2013-03-01' or b.ts > '2013-12-20')"""
+    )
+    market.execute(
+        "insert into signal.calibration_schedules (feed_id, enabled, arguments) "
+        "select f.feed_id, true, s.arguments from ops.feeds f, signal.calibration_schedules s "
+        "where f.feed = 'brief'"
+    )
+    with pytest.raises(
+        InputError, match=r"^feed brief, 2014-01-01: .* of at least 120 trading days"
+    ):
+        walk_forward.repeat(market, date(2014, 1, 1))
+    assert market.execute(
+        """select f.feed, c.kept > 0 from signal.calibrations c join ops.feeds f using (feed_id)
+           where c.calibrated_to > '2013-12-01'"""
+    ).fetchall() == [("daily", True)]
+
+
+def test_sectors_with_dates_are_those_before_each_formation_end(
+    market: psycopg.Connection, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "sectors.csv"
+    # BBB changes to the sector of AAA on the first day that the second formation no longer reads.
+    rows = ["AAA,x,", "BBB,y,", f"BBB,x,{SECOND}", "CCC,y,", f"DDD,y,{FIRST}"]
+    file.write_text("symbol,sector,from\n" + "\n".join(rows))
+    arguments = ("--json", "--sectors", str(file), "--method", "distance")
+    status, out, err = call(capsys, *arguments)
+    assert status == 0, err
+    first, second = json.loads(out)
+    assert {(p["symbol_a"], p["symbol_b"]) for p in first["pairs"]} == {("BBB", "CCC")}
+    assert {r["name"] for r in first["refusals"] if r["reason"] == "no_sector"} >= {"DDD"}
+    assert {(p["symbol_a"], p["symbol_b"]) for p in second["pairs"]} == {
+        ("BBB", "CCC"), ("BBB", "DDD"), ("CCC", "DDD")
+    }  # fmt: skip
+    rows[2] = f"BBB,x,{SECOND - timedelta(days=1)}"
+    file.write_text("symbol,sector,from\n" + "\n".join(rows))
+    _, out, _ = call(capsys, *arguments)
+    assert {(p["symbol_a"], p["symbol_b"]) for p in json.loads(out)[1]["pairs"]} == {
+        ("AAA", "BBB"), ("CCC", "DDD")
+    }  # fmt: skip
+    kept = market.execute("select arguments from signal.calibrations limit 1").fetchone()
+    assert kept is not None
+    assert walk_forward.Settings.of(kept[0]).sectors_before(FIRST) == {
+        "AAA": "x", "BBB": "y", "CCC": "y"
+    }  # fmt: skip
+    undated = kept[0] | {"sectors": {"AAA": "x"}}
+    assert walk_forward.Settings.of(undated).sectors_before(FIRST) == {"AAA": "x"}

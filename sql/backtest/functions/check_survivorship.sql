@@ -6,7 +6,10 @@
 --   member_later      by ref.index_members it joined its only index after that;
 --   known_later       the instance was recorded after the window began, so that whoever chose it could
 --                     have known the window (every instance of a calibration that was run later has this;
---                     instances counts them).
+--                     instances counts them);
+--   sectors_undated   sectors were taken as they are now, for a time in which they may have been others: by the
+--                     calibration of instances (a file of sectors without dates), or by the bound max_sector_net of
+--                     the portfolio, because ref.instruments has no history.
 -- It sees bars and membership as stored: a feed without the stocks that are gone and an index without history
 -- leave nothing to see but no_exits. Sources: daily bars of the feed. Errors: as backtest.run.
 create or replace function backtest.check_survivorship(
@@ -83,6 +86,23 @@ begin
         select 'known_later', null, sum(c.later)::bigint,
                jsonb_build_object('first_recorded_at', min(c.recorded_at), 'instruments', count(*))
         from chosen c where c.later > 0 having count(*) > 0
+        union all
+        select 'sectors_undated', null, sum(c.pairs)::bigint,
+               jsonb_build_object('by', 'calibration', 'calibrations', count(*))
+        from (
+            select p.calibration_id, count(*) as pairs
+            from jsonb_array_elements_text(v_run->'instances') e (id)
+            join signal.pairs p on p.pair_id = e.id::bigint
+            group by p.calibration_id) c
+        join signal.calibrations r using (calibration_id)
+        where exists (
+            select from jsonb_each(nullif(r.arguments->'sectors', 'null')) s
+            where jsonb_typeof(s.value) = 'string' or s.value #>> '{0,0}' = '')
+        having count(*) > 0
+        union all
+        select 'sectors_undated', null, null, jsonb_build_object('by', 'portfolio', 'max_sector_net', x.bound)
+        from (select (v_run #>> '{portfolio,max_sector_net}')::numeric as bound) x
+        where x.bound is not null
     )
     select f.kind, f.instrument_id, i.symbol, f.instances, f.detail
     from findings f

@@ -110,31 +110,45 @@ def find_daily_feed(conn: Connection, feed: str | None) -> DailyFeed:
     return next(iter(feeds.values()))
 
 
-def read_sectors(path: Path) -> dict[str, str]:
-    """Return the sector of each symbol from a CSV file with the columns symbol and sector.
+def read_sectors(path: Path) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return the sectors of each symbol with the date from which on, oldest first.
+
+    The file is CSV with the columns symbol and sector, and maybe from: a date, or empty for ever.
 
     Raises
     ------
     InputError
-        The file cannot be read, lacks a column, or names a symbol twice.
+        The file cannot be read, lacks a column, or names a symbol twice at a time.
     """
-    sectors: dict[str, str] = {}
+    sectors: dict[str, dict[str, str]] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             if not {"symbol", "sector"} <= set(rows.fieldnames or ()):
                 raise InputError(f"{path}: the header must have the columns symbol and sector")
             for row in rows:
-                symbol, sector = ((row[name] or "").strip() for name in ("symbol", "sector"))
+                place = f"{path}, line {rows.line_num}"
+                symbol, sector, since = (
+                    (row.get(name) or "").strip() for name in ("symbol", "sector", "from")
+                )
                 if not symbol or not sector:
-                    raise InputError(f"{path}, line {rows.line_num}: no symbol or no sector")
-                if sectors.setdefault(symbol, sector) != sector:
-                    raise InputError(f"{path}, line {rows.line_num}: {symbol} has two sectors")
+                    raise InputError(f"{place}: no symbol or no sector")
+                if since:
+                    since = _iso_date(since, place)
+                if sectors.setdefault(symbol, {}).setdefault(since, sector) != sector:
+                    raise InputError(f"{place}: {symbol} has two sectors")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not sectors:
         raise InputError(f"{path}: there is no symbol in it")
-    return sectors
+    return {symbol: tuple(sorted(found.items())) for symbol, found in sectors.items()}
+
+
+def _iso_date(text: str, place: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise InputError(f"{place}: cannot read the date {text!r}: write 2018-09-24") from None
 
 
 def parse_day(text: str) -> date:

@@ -39,6 +39,8 @@ Indices = npt.NDArray[np.intp]
 # From here on statsmodels calls two series collinear as well: the residual is rounding.
 COLLINEAR = 1 - 100 * float(np.sqrt(np.finfo(float).eps))
 _BLOCK = 128
+# Below these shares what is left of a regressor, or of the change, is rounding.
+_LEAST_OWN, _LEAST_LEFT = 1e-9, 1e-9
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Statistics:
     """Statistics of pairs, one element per pair; `a` and `b` are rows of the prices.
 
     deviation is the sample standard deviation of the residuals. t, p_value and phi are NaN where
-    the legs are collinear.
+    the legs are collinear, t and p_value also where the test cannot be made: a residual that hardly
+    ever changes, or whose changes follow from those before without an error.
     """
 
     a: Indices
@@ -200,6 +203,19 @@ def _block(terms: _Terms, normalised: Array, rows: slice) -> Statistics:
     )
 
 
+def independent(grams: Array, least: float) -> npt.NDArray[np.bool_]:
+    """Return of which matrices of products the regressors are more than rounding apart.
+
+    `least` is of the determinant once every regressor has length one.
+    """
+    lengths = np.sqrt(np.maximum(np.einsum("pkk->pk", grams), 0))
+    sound = np.isfinite(grams).all(axis=(1, 2)) & (lengths > 0).all(axis=1)
+    scaled = np.tile(np.eye(grams.shape[1]), (grams.shape[0], 1, 1))
+    scaled[sound] = grams[sound] / (lengths[sound, :, None] * lengths[sound, None, :])
+    found: npt.NDArray[np.bool_] = sound & (np.linalg.det(scaled) > least)
+    return found
+
+
 def _dickey_fuller(
     moments: dict[tuple[int, int], Array], terms: _Terms, usable: npt.NDArray[np.bool_]
 ) -> Array:
@@ -209,16 +225,18 @@ def _dickey_fuller(
     gram = np.empty((size, regressors, regressors))
     for k, m in combinations_with_replacement(range(regressors), 2):
         gram[:, k, m] = gram[:, m, k] = moments[k, m]
+    usable = usable & independent(gram, _LEAST_OWN)
     gram[~usable] = np.eye(regressors)
     target = np.stack([moments[k, regressors] for k in range(regressors)], axis=1)
     inverse = np.linalg.inv(gram)
     slopes = np.einsum("pkm,pm->pk", inverse, target)
     explained = np.einsum("pk,pk->p", slopes, target)
     freedom = terms.regression[0].shape[1] - regressors
-    variance = np.maximum(moments[regressors, regressors] - explained, 0) / freedom
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: Array = slopes[:, 0] / np.sqrt(variance * inverse[:, 0, 0])
-    return found
+    changed = moments[regressors, regressors]
+    usable &= changed - explained > _LEAST_LEFT * changed
+    variance = np.where(usable, changed - explained, 1.0) / freedom
+    found: Array = slopes[:, 0] / np.sqrt(variance * inverse[:, 0, 0])
+    return np.where(usable, found, np.nan)
 
 
 def _autoregression(

@@ -40,6 +40,10 @@ _JUMPS = {
 }
 
 
+_COLLINEAR = ("collinear", "the legs move as one: there is no spread to trade")
+_UNTESTABLE = ("degenerate", "the spread hardly ever changes, or without any noise: it has no test")
+
+
 @dataclass(frozen=True)
 class Rules:
     """What a pair must fulfil, days being trading days; docs/calibration.md says why."""
@@ -185,13 +189,14 @@ def choose(
         Is told how many pairs are done, of how many.
     """
     if len(universe.symbols) < 2:
-        raise InputError(f"a pair needs two symbols that can be used: {len(universe.symbols)} can")
+        # Recorded with what was refused, like any other formation.
+        return _none(cointegration.all_pairs(np.ones((1, rules.lags + 3)), rules.lags), [])
     every = cointegration.all_pairs(universe.closes, rules.lags, progress)
     every = every.take(_candidates(every, universe, sectors, named))
     sound, refusals = _sound(every, universe)
     tested = every.take(sound)
     if not len(tested):
-        return Chosen(tested, tested.t, tested.t, 0, 0, {}, refusals)
+        return _none(tested, refusals)
     p_bh, p_by = (multipletests(tested.p_value, method=f"fdr_{m}")[1] for m in ("bh", "by"))
     conditions = {} if named is not None else _conditions(tested, p_bh, p_by, rules)
     passes = np.ones(len(tested), bool)
@@ -216,6 +221,10 @@ def choose(
         },
         refusals=refusals,
     )
+
+
+def _none(tested: Statistics, refusals: list[Refusal]) -> Chosen:
+    return Chosen(tested, tested.t, tested.t, 0, 0, {}, refusals)
 
 
 def _candidates(
@@ -245,8 +254,7 @@ def _sound(every: Statistics, universe: Universe) -> tuple[npt.NDArray[np.bool_]
         Refusal(
             universe.instrument_ids[every.a[n]],
             universe.instrument_ids[every.b[n]],
-            "collinear",
-            "the legs move as one: there is no spread to trade",
+            *(_UNTESTABLE if every.r2[n] < cointegration.COLLINEAR else _COLLINEAR),
         )
         for n in np.flatnonzero(~sound)
     ]

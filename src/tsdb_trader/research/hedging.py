@@ -12,7 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from statsmodels.tsa.coint_tables import c_sjt
 
+from tsdb_trader.research.cointegration import independent
+
 Array = npt.NDArray[np.float64]
+
+# Below it what sets two regressors apart is rounding.
+_LEAST_OWN = 1e-12
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Filtered:
 def rolling_slopes(log_a: Array, log_b: Array, window: int) -> Array:
     """Return the slopes of ordinary least squares over the last `window` days.
 
-    Pairs by days; the first ``window - 1`` are NaN.
+    Pairs by days; the first ``window - 1`` are NaN, and so are those of a leg B that did not move.
     """
     slopes = np.full(log_a.shape, np.nan)
     a = np.lib.stride_tricks.sliding_window_view(log_a, window, axis=1)
@@ -35,6 +40,7 @@ def rolling_slopes(log_a: Array, log_b: Array, window: int) -> Array:
     # One pair after the other: the centred windows of all would be large.
     for n in range(log_a.shape[0]):
         off = b[n] - b[n].mean(axis=1, keepdims=True)
+        off[np.ptp(b[n], axis=1) == 0] = np.nan
         slopes[n, window - 1 :] = (off * a[n]).sum(axis=1) / (off * off).sum(axis=1)
     return slopes
 
@@ -96,6 +102,7 @@ def johansen_traces(log_a: Array, log_b: Array, lags: int = 1) -> Array:
 
     The first is of no cointegrating relation, the second of at most one; against
     `JOHANSEN_CRITICAL`. As `statsmodels.tsa.vector_ar.vecm.coint_johansen` with ``det_order=0``.
+    NaN where a leg hardly ever changes, so that there is no such regression.
     """
     levels = np.stack([log_a, log_b], axis=2)
     levels = levels - levels.mean(axis=1, keepdims=True)
@@ -113,11 +120,13 @@ def johansen_traces(log_a: Array, log_b: Array, lags: int = 1) -> Array:
     own = before.transpose(0, 2, 1) @ before / days
     mixed = before.transpose(0, 2, 1) @ moved / days
     change = moved.transpose(0, 2, 1) @ moved / days
-    product = np.linalg.solve(own, mixed @ np.linalg.solve(change, mixed.transpose(0, 2, 1)))
+    product = _solve(own, mixed @ _solve(change, mixed.transpose(0, 2, 1)))
     # The eigenvalues of a 2 by 2 matrix, real because the matrix is similar to a symmetric one.
     half = (product[:, 0, 0] + product[:, 1, 1]) / 2
-    root = np.sqrt(np.maximum(half**2 - np.linalg.det(product), 0))
-    large, small = np.log1p(-(half + root)), np.log1p(-(half - root))
+    found = product[:, 0, 0] * product[:, 1, 1] - product[:, 0, 1] * product[:, 1, 0]
+    root = np.sqrt(np.maximum(half**2 - found, 0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        large, small = np.log1p(-(half + root)), np.log1p(-(half - root))
     traces: Array = -days * np.stack([large + small, small], axis=1)
     return traces
 
@@ -132,5 +141,14 @@ JOHANSEN_CRITICAL: dict[str, list[float]] = {
 def _without(values: Array, regressors: Array) -> Array:
     """Return the residuals of a regression, pair by pair."""
     transposed = regressors.transpose(0, 2, 1)
-    fitted: Array = regressors @ np.linalg.solve(transposed @ regressors, transposed @ values)
+    fitted: Array = regressors @ _solve(transposed @ regressors, transposed @ values)
     return values - fitted
+
+
+def _solve(matrices: Array, values: Array) -> Array:
+    """Solve pair by pair; NaN for a pair whose matrix is singular but for rounding."""
+    sound = independent(matrices, _LEAST_OWN) & np.isfinite(values).all(axis=(1, 2))
+    found = np.full(values.shape, np.nan)
+    if sound.any():
+        found[sound] = np.linalg.solve(matrices[sound], values[sound])
+    return found

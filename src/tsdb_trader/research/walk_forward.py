@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from tsdb_trader import __version__
 from tsdb_trader.api import calibration, signal
 from tsdb_trader.api.calibration import ChosenPair, Closes, DailyFeed, Jump, Refusal
 from tsdb_trader.db import Connection
+from tsdb_trader.errors import InputError, UnknownObjectError
 from tsdb_trader.research import cointegration, formation, hedging
 from tsdb_trader.research.formation import MAX_HEDGE, MIN_HEDGE, Chosen, Hedge, Rules, Universe
 from tsdb_trader.research.periods import LONGEST_CLOSURE, Period, midnight, periods
@@ -37,7 +38,8 @@ FIXED_MEAN_S = 1e9
 class Settings:
     """How to calibrate: the periods, the choice, and what the trader chooses.
 
-    Days are calendar days here, as the strategy counts time; None: docs/calibration.md.
+    Days are calendar days here, as the strategy counts time; None: docs/calibration.md. sectors
+    has what each symbol's was, with the ISO date from which on, oldest first; "" is from ever on.
     """
 
     rules: Rules = field(default_factory=Rules)
@@ -54,7 +56,7 @@ class Settings:
     notional: float = 25_000.0
     symbols: tuple[str, ...] | None = None
     pairs: tuple[tuple[str, str], ...] | None = None
-    sectors: Mapping[str, str] | None = None
+    sectors: Mapping[str, Sequence[tuple[str, str]]] | None = None
 
     @property
     def names(self) -> set[str] | None:
@@ -62,6 +64,16 @@ class Settings:
         if self.pairs is not None:
             return {symbol for pair in self.pairs for symbol in pair}
         return None if self.symbols is None else set(self.symbols)
+
+    def sectors_before(self, day: date) -> dict[str, str] | None:
+        """Return the sector that each symbol had on the day before, None where none are given."""
+        if self.sectors is None:
+            return None
+        known = {
+            symbol: [sector for since, sector in history if since < day.isoformat()]
+            for symbol, history in self.sectors.items()
+        }
+        return {symbol: found[-1] for symbol, found in known.items() if found}
 
     def arguments(self) -> dict[str, Any]:
         """Return the settings as they are kept with a calibration."""
@@ -72,12 +84,20 @@ class Settings:
         """Return the settings that `arguments` made."""
         pairs = arguments["pairs"]
         symbols = arguments["symbols"]
+        sectors = arguments["sectors"]
         return cls(
             **{
                 **arguments,
                 "rules": Rules(**arguments["rules"]),
                 "symbols": None if symbols is None else tuple(symbols),
                 "pairs": None if pairs is None else tuple((a, b) for a, b in pairs),
+                # A text is a sector without a date, as these once were kept.
+                "sectors": None
+                if sectors is None
+                else {
+                    symbol: (("", found),) if isinstance(found, str) else found
+                    for symbol, found in sectors.items()
+                },
             }
         )
 
@@ -112,7 +132,7 @@ def calibrate(
     Raises
     ------
     InputError
-        The period has too few days, or fewer than two symbols that can be used.
+        The period has too few days.
     UnknownObjectError
         There is no such feed.
     """
@@ -121,11 +141,12 @@ def calibrate(
     if settings.names is not None:
         series = [one for one in series if one.symbol in settings.names]
     universe, refusals = formation.build_universe(series, jumps, settings.rules)
-    universe, unsorted = _sorted_by_sector(universe, settings.sectors)
+    sectors = settings.sectors_before(period.end)
+    universe, unsorted = _sorted_by_sector(universe, sectors)
     chosen = formation.choose(
         universe,
         settings.rules,
-        sectors=settings.sectors,
+        sectors=sectors,
         named=settings.pairs,
         progress=progress,
     )
@@ -189,8 +210,14 @@ def repeat(conn: Connection, today: date) -> dict[str, list[str]]:
 
     A formation that was calibrated like this on the same bars is left alone, so that this may run
     as often as one likes; bars that come late are taken in.
+
+    Raises
+    ------
+    InputError
+        A feed could not be calibrated; the message says which and why, and the others are done.
     """
     done: dict[str, list[str]] = {}
+    problems: list[str] = []
     bars = {found.feed: found for found in calibration.daily_feeds(conn)}
     for scheduled in calibration.schedules(conn):
         done[scheduled.feed] = []
@@ -201,9 +228,14 @@ def repeat(conn: Connection, today: date) -> dict[str, list[str]]:
             last = calibration.last_watermark(
                 conn, scheduled.feed, midnight(period.end), scheduled.arguments
             )
-            if last != _read(conn, scheduled.feed, period)[2]:
-                calibrate(conn, scheduled.feed, period, settings)
-                done[scheduled.feed].append(period.end.isoformat())
+            try:
+                if last != _read(conn, scheduled.feed, period)[2]:
+                    calibrate(conn, scheduled.feed, period, settings)
+                    done[scheduled.feed].append(period.end.isoformat())
+            except (InputError, UnknownObjectError) as error:
+                problems.append(f"feed {scheduled.feed}, {period.end}: {error}")
+    if problems:
+        raise InputError("; ".join(problems))
     return done
 
 
@@ -240,7 +272,7 @@ def _sorted_by_sector(
         return universe, []
     known = [symbol in sectors for symbol in universe.symbols]
     refusals = [
-        Refusal(i, None, "no_sector", "the file of sectors does not name it")
+        Refusal(i, None, "no_sector", "the file of sectors has none by then")
         for i, there in zip(universe.instrument_ids, known, strict=True)
         if not there
     ]
