@@ -67,8 +67,8 @@ docs: setup ## write docs/sql_api.md from the comments in the database
 	@$(TRADER) docs
 
 lock: setup ## bring the requirements*.lock files up to date with pyproject.toml
-	@$(LOCK) pyproject.toml --extra build --extra feeds --extra research -o requirements.lock
-	@$(LOCK) pyproject.toml --extra build --extra feeds --extra research --extra dev \
+	@$(LOCK) pyproject.toml --extra build --extra feeds --extra research --extra dask -o requirements.lock
+	@$(LOCK) pyproject.toml --extra build --extra feeds --extra research --extra dask --extra dev \
 		-c requirements.lock -o requirements-dev.lock
 	@echo skfolio | $(LOCK) --no-deps - -o requirements-nodeps.lock
 
