@@ -602,3 +602,34 @@ def test_sectors_with_dates_are_those_before_each_formation_end(
     }  # fmt: skip
     undated = kept[0] | {"sectors": {"AAA": "x"}}
     assert walk_forward.Settings.of(undated).sectors_before(FIRST) == {"AAA": "x"}
+
+
+@pytest.mark.parametrize(
+    ("header", "suffix", "undated"), [("", "", True), (",from", ",2000-01-01", False)]
+)
+def test_survivorship_check_finds_calibrations_by_sectors_without_dates(
+    market: psycopg.Connection,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    header: str,
+    suffix: str,
+    undated: bool,
+) -> None:
+    file = tmp_path / "sectors.csv"
+    rows = "".join(f"{symbol},x{suffix}\n" for symbol in ("AAA", "BBB", "CCC"))
+    file.write_text(f"symbol,sector{header}\n{rows}")
+    status, out, err = call(capsys, "--json", "--sectors", str(file), "--method", "distance")
+    assert status == 0, err
+
+    def found(parameters: str) -> list[Any]:
+        return market.execute(
+            "select instances, detail from backtest.check_survivorship("
+            "'pairs', '2013-07-01', '2014-02-01', %s) where kind = 'sectors_undated' order by 1",
+            (parameters,),
+        ).fetchall()
+
+    pairs = sum(len(formation["pairs"]) for formation in json.loads(out))
+    expected = [(pairs, {"by": "calibration", "calibrations": 2})] if undated else []
+    assert found("{}") == expected
+    bound = {"by": "portfolio", "max_sector_net": 1000}
+    assert found('{"portfolio": {"max_sector_net": 1000}}') == [*expected, (None, bound)]

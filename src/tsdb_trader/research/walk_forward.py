@@ -199,8 +199,10 @@ def check(conn: Connection, settings: Settings) -> None:
     Raises
     ------
     InputError
-        A parameter is outside its range.
+        A parameter is outside its range, or fewer than two symbols are named.
     """
+    if settings.names is not None and len(settings.names) < 2:
+        raise InputError("a pair needs two symbols")
     chosen = _chosen_parameters(settings, Period(date(2000, 1, 1), date(2001, 1, 1), None))
     signal.check_parameters(conn, {"hedge_ratio": 1.0, "mean": 0.0, "deviation": 1.0, **chosen})
 
