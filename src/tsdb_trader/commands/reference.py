@@ -109,13 +109,13 @@ def sectors(
         bool, typer.Option("--known-only", help="Leave out symbols that are not registered.")
     ] = False,
 ) -> None:
-    """Say which sector instruments are in: the file of `calibrate pairs --sectors`."""
+    """Say which sector instruments are in: the latest in the file of `calibrate pairs --sectors`."""
     from tsdb_trader import db, schema
     from tsdb_trader.api import reference
     from tsdb_trader.commands.calibrate_daily import read_sectors
 
     schema.check_current()
-    given = read_sectors(path)
+    given = {symbol: history[-1][1] for symbol, history in read_sectors(path).items()}
     with db.connect(application_name="tsdb-trader ref") as conn:
         known = reference.instrument_ids(conn, list(given)) if known_only else given
         count = reference.set_sectors(
