@@ -109,7 +109,7 @@ def sectors(
         bool, typer.Option("--known-only", help="Leave out symbols that are not registered.")
     ] = False,
 ) -> None:
-    """Say which sector instruments are in: the latest in the file of `calibrate pairs --sectors`."""
+    """Say which sector instruments are in: the latest of `calibrate pairs --sectors FILE`."""
     from tsdb_trader import db, schema
     from tsdb_trader.api import reference
     from tsdb_trader.commands.calibrate_daily import read_sectors
