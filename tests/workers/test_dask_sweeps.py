@@ -322,3 +322,51 @@ def test_scheduler_that_goes_away_is_an_error_and_done_points_stay(
     done = counts(conn)
     assert 1 <= done[0] < 6
     assert done == (done[0], done[0], done[0], 0)
+
+
+DEADLY = """
+import os, signal
+from dataclasses import dataclass
+from tsdb_trader.strategies import Strategy
+
+@dataclass(frozen=True)
+class State:
+    event: str | None = None
+    quantities: tuple[int, ...] = (0,)
+
+@dataclass(frozen=True)
+class Parameters:
+    quantity: int
+
+class Deadly(Strategy[State, Parameters]):
+    name = "deadly"
+    description = "Kills whoever steps it with 13"
+
+    @staticmethod
+    def step(s, i, p):
+        if p.quantity == 13:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return State("turn", (p.quantity - s.quantities[0],))
+"""
+
+
+def test_point_that_kills_every_worker_is_recorded_and_the_others_are_run(
+    at_test_database: None,
+    conn: psycopg.Connection,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load_pair(conn)
+    path = write_module(tmp_path, monkeypatch, DEADLY, "Deadly")
+    strategy = runner(capsys, "strategy")
+    assert strategy("register", path).status == 0
+    assert strategy("save", path, "A", "--feed", "daily", "--from", "2013-12-01T00:00Z",
+                    "--set", "quantity=10").status == 0  # fmt: skip
+    configure(monkeypatch, "local")
+    swept = driver.sweep("deadly", {}, {"quantity": [11, 12, 13, 14, 15, 16]}, *times(), blocks=8)
+    assert sorted(r.point["quantity"] for r in swept.runs) == [11, 12, 14, 15, 16]
+    assert [(f.point, f.error) for f in swept.failures] == [
+        ({"quantity": 13}, "every worker that ran this point was lost")
+    ]
+    assert counts(conn) == (5, 5, 5, 0)
