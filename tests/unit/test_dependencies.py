@@ -41,6 +41,7 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "zmq": ("feeds.zeromq",),
     "vaderSentiment": ("feeds.sentiment",),
     "exchange_calendars": ("refdata.calendars",),
+    "dask": ("backtest.on_dask",),
     "distributed": ("backtest.on_dask",),
 }
 

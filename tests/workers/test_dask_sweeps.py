@@ -285,9 +285,17 @@ def test_sweep_that_is_interrupted_leaves_whole_points_and_goes_on(
     assert counts(conn) == (6, 6, 6, 0)
 
 
-def test_scheduler_that_goes_away_is_an_error_and_done_points_stay(
-    at_test_database: None, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("victim", "message"), [(0, "the Dask scheduler went away"), (1, "has lost all its workers")]
+)
+def test_scheduler_or_last_worker_that_goes_away_is_an_error_and_done_points_stay(
+    at_test_database: None,
+    conn: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    victim: int,
+    message: str,
 ) -> None:
+    monkeypatch.setattr("tsdb_trader.backtest.on_dask._LOOK_S", 2)
     load_pair(conn)
     slow_down(conn, 1.0)
     port = free_port()
@@ -298,7 +306,7 @@ def test_scheduler_that_goes_away_is_an_error_and_done_points_stay(
     )  # fmt: skip
     worker = subprocess.Popen(
         [sys.executable, "-m", "distributed.cli.dask_worker", f"tcp://127.0.0.1:{port}",
-         "--nthreads", "1", "--no-dashboard", "--death-timeout", "60"],
+         "--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -307,11 +315,11 @@ def test_scheduler_that_goes_away_is_an_error_and_done_points_stay(
         def kill() -> None:
             with psycopg.connect(settings().database_url or "", autocommit=True) as other:
                 wait_until(lambda: counts(other)[0] >= 1 and working(other) >= 1)
-                scheduler.kill()
+                (scheduler, worker)[victim].kill()
 
         killer = threading.Thread(target=kill)
         killer.start()
-        with pytest.raises(TraderError, match="the Dask scheduler went away"):
+        with pytest.raises(TraderError, match=message):
             driver.sweep("pairs", {}, {"entry": [1, 1.5, 2], "exit": [0, 0.5]}, *times())
         killer.join()
     finally:
@@ -322,3 +330,51 @@ def test_scheduler_that_goes_away_is_an_error_and_done_points_stay(
     done = counts(conn)
     assert 1 <= done[0] < 6
     assert done == (done[0], done[0], done[0], 0)
+
+
+DEADLY = """
+import os, signal
+from dataclasses import dataclass
+from tsdb_trader.strategies import Strategy
+
+@dataclass(frozen=True)
+class State:
+    event: str | None = None
+    quantities: tuple[int, ...] = (0,)
+
+@dataclass(frozen=True)
+class Parameters:
+    quantity: int
+
+class Deadly(Strategy[State, Parameters]):
+    name = "deadly"
+    description = "Kills whoever steps it with 13"
+
+    @staticmethod
+    def step(s, i, p):
+        if p.quantity == 13:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return State("turn", (p.quantity - s.quantities[0],))
+"""
+
+
+def test_point_that_kills_every_worker_is_recorded_and_the_others_are_run(
+    at_test_database: None,
+    conn: psycopg.Connection,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load_pair(conn)
+    path = write_module(tmp_path, monkeypatch, DEADLY, "Deadly")
+    strategy = runner(capsys, "strategy")
+    assert strategy("register", path).status == 0
+    assert strategy("save", path, "A", "--feed", "daily", "--from", "2013-12-01T00:00Z",
+                    "--set", "quantity=10").status == 0  # fmt: skip
+    configure(monkeypatch, "local")
+    swept = driver.sweep("deadly", {}, {"quantity": [11, 12, 13, 14, 15, 16]}, *times(), blocks=8)
+    assert sorted(r.point["quantity"] for r in swept.runs) == [11, 12, 14, 15, 16]
+    assert [(f.point, f.error) for f in swept.failures] == [
+        ({"quantity": 13}, "every worker that ran this point was lost")
+    ]
+    assert counts(conn) == (5, 5, 5, 0)

@@ -20,7 +20,10 @@ from tsdb_trader.strategies import load
 
 _CONNECT_S = 15
 _WORKERS_S = 60
+_LOOK_S = 30
+_AGAIN = 1
 _END_S = 10.0
+_DEADLY = "every worker that ran this point was lost"
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,17 @@ class Dask:
         ConfigurationError
             A worker uses another database, or has not the strategy's class.
         InvariantError
-            The scheduler went away.
+            The scheduler, or its last worker, went away.
         """
+        blamed = self._run(sweep, points)
+        for point in blamed:
+            # Dask blames whatever a lost worker had been given: alone, it is the point's own fault.
+            if self._run(sweep, [point]):
+                with db.connect(autocommit=True, application_name="tsdb-trader backtest") as conn:
+                    sweeps.fail_point(conn, sweep.sweep_id, point, "58000", _DEADLY)
+
+    def _run(self, sweep: Sweep, points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Run points, and return those whose workers were lost again and again."""
         loaded = self.classes.get(sweep.strategy)
         path = None if loaded is None else loaded.path
         # A key of its own for every call: Dask would else give the result of an earlier one.
@@ -52,30 +64,55 @@ class Dask:
             for number, point in enumerate(points)
         }  # fmt: skip
         try:
-            self._collect(sweep, futures)
+            return self._collect(sweep, futures)
         except BaseException:
             self.client.cancel(list(futures), force=True)
             _end(sweep)
             raise
 
-    def _collect(self, sweep: Sweep, futures: Mapping[Any, dict[str, Any]]) -> None:
-        from distributed import CancelledError, KilledWorker, as_completed
+    def _collect(self, sweep: Sweep, futures: Mapping[Any, dict[str, Any]]) -> list[dict[str, Any]]:
+        from distributed import CancelledError, KilledWorker
 
-        for future in as_completed(futures, loop=self.client.loop):
+        blamed = []
+        try:
+            for future in self._completed(futures):
+                try:
+                    future.result()
+                except KilledWorker:
+                    blamed.append(futures[future])
+        except CancelledError:
+            raise _gone(sweep, "the Dask scheduler went away") from None
+        except _NoWorkersError:
+            raise _gone(sweep, "the Dask scheduler has lost all its workers") from None
+        return blamed
+
+    def _completed(self, futures: Mapping[Any, object]) -> Iterator[Any]:
+        from distributed import as_completed
+
+        left = set(futures)
+        looks = 0
+        while left:
+            completed = as_completed(list(left), loop=self.client.loop, timeout=_LOOK_S)
             try:
-                future.result()
-            except KilledWorker:
-                # Whoever takes this point dies: it is the point, not the worker.
-                with db.connect(autocommit=True, application_name="tsdb-trader backtest") as conn:
-                    sweeps.fail_point(
-                        conn, sweep.sweep_id, futures[future], "58000",
-                        "every worker that ran this point was lost",
-                    )  # fmt: skip
-            except CancelledError:
-                raise InvariantError(
-                    f"the Dask scheduler went away: what sweep {sweep.sweep_id} has done is kept, "
-                    f"go on with `tsdb-trader backtest resume {sweep.sweep_id}`"
-                ) from None
+                for future in completed:
+                    left.discard(future)
+                    yield future
+            except TimeoutError:
+                # A worker that comes back within a look is waited for.
+                looks = 0 if self.client.nthreads() else looks + 1
+                if looks == 2:
+                    raise _NoWorkersError from None
+
+
+class _NoWorkersError(Exception):
+    """Nobody is left to run what is left."""
+
+
+def _gone(sweep: Sweep, what: str) -> InvariantError:
+    return InvariantError(
+        f"{what}: what sweep {sweep.sweep_id} has done is kept, go on with "
+        f"`tsdb-trader backtest resume {sweep.sweep_id}`"
+    )
 
 
 def run_remotely(
@@ -110,6 +147,7 @@ def connected(address: str, workers: int) -> Iterator[Any]:
         Dask is not installed, the scheduler cannot be reached, or it has no workers.
     """
     try:
+        import dask
         import distributed
     except ImportError:
         raise ConfigurationError(
@@ -118,6 +156,7 @@ def connected(address: str, workers: int) -> Iterator[Any]:
         ) from None
     if address == "local":
         with (
+            dask.config.set({"distributed.scheduler.allowed-failures": _AGAIN}),
             distributed.LocalCluster(
                 n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
             ) as cluster,
