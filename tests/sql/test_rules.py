@@ -739,6 +739,16 @@ def test_parity_after_a_change_says_which_matches_differ(
     assert [passed for _, passed in invariants] == [False]
 
 
+def test_instrument_that_changes_its_symbol_is_no_difference(conn: psycopg.Connection) -> None:
+    save(conn, "r", {"pattern": [{"on": "trade"}, {"on": "trade"}]})
+    store(conn, [Trade(n * 1000, 1) for n in range(3)])
+    session = open_session(conn)
+    run(conn, session, [2500])
+    conn.execute("select ref.change_symbol('A', 'AA', '2020-01-02')")
+    assert parity(conn, session) == []
+    assert matches(conn, session, "r") == [(1000, "AA")]
+
+
 def test_parity_of_an_unknown_session_is_refused(conn: psycopg.Connection) -> None:
     for query in (
         "select * from signal.rule_parity(gen_random_uuid())",

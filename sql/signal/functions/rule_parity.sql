@@ -24,10 +24,11 @@ begin
     end if;
     return query
     with recorded as (
-        select r.rule, r.version, m.batch_no, m.as_of, m.known_at, m.instrument_id, m.events,
-               row_number() over (partition by m.rule_id, m.batch_no, m.as_of, m.instrument_id, m.events) as copy
+        select r.rule, r.version, m.batch_no, m.as_of, m.known_at, m.instrument_id, o.events,
+               row_number() over (partition by m.rule_id, m.batch_no, m.as_of, m.instrument_id, o.events) as copy
         from signal.rule_matches m
         join signal.rules r on r.rule_id = m.rule_id
+        cross join lateral (select signal._without_symbols(m.events) as events) o
         where m.session_id = p_session_id
     ),
     -- What was never evaluated there was not to be found.
@@ -40,10 +41,11 @@ begin
         where s.session_id = p_session_id
     ),
     scanned as (
-        select s.rule, s.version, s.batch_no, s.as_of, s.known_at, s.instrument_id, s.events,
-               row_number() over (partition by s.rule, s.version, s.batch_no, s.as_of, s.instrument_id, s.events) as copy
+        select s.rule, s.version, s.batch_no, s.as_of, s.known_at, s.instrument_id, o.events,
+               row_number() over (partition by s.rule, s.version, s.batch_no, s.as_of, s.instrument_id, o.events) as copy
         from spans p
         cross join lateral signal._scan_spans(p_session_id, p.rules, p.first_no, p.last_no) s
+        cross join lateral (select signal._without_symbols(s.events) as events) o
     )
     select d.kind, d.rule, d.version, d.batch_no, d.as_of, d.instrument_id, d.events
     from (
