@@ -50,11 +50,12 @@ QUOTES = " union all ".join(
     for opens in OPENS
 )
 FETCH = f"""
-    copy (select q.instrument_id, (extract(epoch from q.ts) * 1000000)::bigint, q.bid_price, q.bid_size,
-              q.ask_price, q.ask_size
-          from ({QUOTES}) q order by q.ts, q.ns, q.source_id, q.seq)
+    copy (select q.instrument_id, q.ts, q.bid_price, q.bid_size, q.ask_price, q.ask_size
+          from ({QUOTES}) q order by q.instrument_id, q.ts, q.ns, q.source_id, q.seq)
     to stdout (format binary)
 """
+# The server's times count from 2000.
+EPOCH_US = round(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1e6)
 FIELDS = ("instrument", "us", "bid", "bid_size", "ask", "ask_size")
 ROW = np.dtype(
     [("columns", ">i2")] + [
@@ -171,6 +172,7 @@ def in_nautilus(conn: psycopg.Connection, grid: timedelta, python: str) -> Outco
         quotes = np.empty(len(rows), [(name, "i8") for name in FIELDS])
         for name in FIELDS:
             quotes[name] = rows[name]
+        quotes["us"] += EPOCH_US
         np.save(path, quotes)
         fetch = clock.spent()
         job = {

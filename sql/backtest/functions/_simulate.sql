@@ -73,17 +73,20 @@ begin
                round((abs(c.delta) * x.factor)::numeric, 6) as shares
         from changes c
         join unnest(v_series) s on s.instrument_id = c.instrument_id
+        -- A series among the selected columns is made one by one, in order, and only until the limit is reached;
+        -- as a table it would be made whole for every fill.
         cross join lateral (
             select case when s.mids[c.moment] <> 'NaN' then c.moment
-                        else (select max(g) from generate_series(1, c.moment) g where s.mids[g] <> 'NaN') end as last,
+                        else (select g.n from (select generate_series(c.moment, 1, -1) as n) g
+                              where s.mids[g.n] <> 'NaN' limit 1) end as last,
                    case when not v_next then null
                         when v_bars then
                             case when s.opens[c.moment + 1] <> 'NaN' then c.moment + 1
-                                 else (select min(g) from generate_series(c.moment + 1, cardinality(v_times)) g
-                                       where s.opens[g] <> 'NaN') end
+                                 else (select g.n from (select generate_series(c.moment + 1, cardinality(v_times)) as n) g
+                                       where s.opens[g.n] <> 'NaN' limit 1) end
                         when s.mids[c.moment + 1] <> 'NaN' then c.moment + 1
-                        else (select min(g) from generate_series(c.moment + 1, cardinality(v_times)) g
-                              where s.mids[g] <> 'NaN') end as next) k
+                        else (select g.n from (select generate_series(c.moment + 1, cardinality(v_times)) as n) g
+                              where s.mids[g.n] <> 'NaN' limit 1) end as next) k
         cross join lateral (
             select coalesce(k.next, case when v_next then least(c.moment + 1, cardinality(v_times)) else c.moment end) as at,
                    case when k.next is not null then coalesce(v_opened[k.next], v_times[k.next])
