@@ -204,14 +204,15 @@ FAILURES = {
 
 
 def test_points_whose_step_fails_are_kept_with_the_reason_and_the_others_go_on(
-    conn: psycopg.Connection, write: Write
+    conn: psycopg.Connection, connect_as: Callable[..., psycopg.Connection], write: Write
 ) -> None:
     loaded = add_odd(conn, write)
+    quant = connect_as("tsdb_quant")
     grid = {"mode": ["", *FAILURES], "quantity": [10]}
-    sweep_id = sweeps.open_sweep(conn, "odd", {}, grid, *WINDOW)
-    sweep = sweeps.find_sweep(conn, sweep_id)
-    for point in sweeps.missing_points(conn, sweep_id):
-        run_or_record(conn, {loaded.name: loaded}, sweep, point)
+    sweep_id = sweeps.open_sweep(quant, "odd", {}, grid, *WINDOW)
+    sweep = sweeps.find_sweep(quant, sweep_id)
+    for point in sweeps.missing_points(quant, sweep_id):
+        run_or_record(quant, {loaded.name: loaded}, sweep, point)
     (run,) = sweeps.sweep_results(conn, sweep_id)
     assert run.point == {"mode": "", "quantity": 10}
     alone = strategies.run(conn, {loaded.name: loaded}, "odd", run.point, *WINDOW)

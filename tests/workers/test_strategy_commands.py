@@ -87,6 +87,10 @@ def test_guide_commands_register_trade_compare_and_backtest(
 
     run = runner(capsys, "backtest")("python_cross", "--session", str(session), "--json")
     assert json.loads(run.out)["trades"] == orders[0]
+    quotes = runner(capsys, "backtest")(
+        "run", "python_cross", "--from", "2013-10-08T13:30Z", "--to", "2013-10-08T20:00Z", "--json")  # fmt: skip
+    assert quotes.status == 0, quotes.err
+    assert json.loads(quotes.out)["trades"] > 2
     configure(monkeypatch, "")
     assert "TSDB_TRADER_STRATEGIES" in runner(capsys, "backtest")(
         "python_cross", "--session", str(session)).err  # fmt: skip
