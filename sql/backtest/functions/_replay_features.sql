@@ -12,25 +12,26 @@ declare
         where e.session_id = p_session_id and e.strategy_id = p_strategy.strategy_id and e.instance_id is null),
         9223372036854775807);
     v_from timestamptz;
-    v_to timestamptz;
+    v_ends timestamptz[];
+    v_numbers bigint[];
 begin
-    select min(b.from_ts) - p_strategy.lookback, max(b.as_of) into v_from, v_to
+    select min(b.from_ts) - p_strategy.lookback, array_agg(b.as_of order by b.as_of), array_agg(b.batch_no order by b.as_of)
+    into v_from, v_ends, v_numbers
     from market.batches b where b.session_id = p_session_id and b.batch_no < v_until;
-    if p_strategy.inputs is null or v_to is null then
+    if p_strategy.inputs is null or v_ends is null then
         return;
     end if;
+    -- A row belongs to the first batch that ends at its time or later: found by halving, because a join on a range
+    -- compares every row with every batch.
     return query execute format($query$
-        with spans as (
-            select b.batch_no, b.as_of, lag(b.as_of, 1, $3) over (order by b.batch_no) as since
-            from market.batches b where b.session_id = $1 and b.batch_no < $5
-        )
-        select distinct on (f.instrument_id, s.batch_no) f.instrument_id, s.batch_no, f.as_of, f.features
-        from %s($2, $3, $4) f
-        join spans s on f.as_of > s.since and f.as_of <= s.as_of
-        where f.instrument_id = any ($2) and f.features is not null
-        order by f.instrument_id, s.batch_no, f.as_of desc, f.features desc
+        select distinct on (f.instrument_id, b.batch_no) f.instrument_id, b.batch_no, f.as_of, f.features
+        from %s($1, $2, $3[cardinality($3)]) f
+        cross join lateral (select $4[1 + width_bucket(f.as_of - interval '1 microsecond', $3)] as batch_no) b
+        where f.instrument_id = any ($1) and f.features is not null
+            and f.as_of > $2 and f.as_of <= $3[cardinality($3)]
+        order by f.instrument_id, b.batch_no, f.as_of desc, f.features desc
         $query$, p_strategy.inputs)
-    using p_session_id, signal._legs_of(p_session_id, p_strategy.strategy_id), v_from, v_to, v_until;
+    using signal._legs_of(p_session_id, p_strategy.strategy_id), v_from, v_ends, v_numbers;
 end
 $$;
 comment on function backtest._replay_features(uuid, signal.strategies) is

@@ -15,10 +15,13 @@ as $$
         from backtest._replay_quotes(p_session_id) q join ref.instruments i using (instrument_id)
     ),
     known as materialized (
-        select f.instrument_id, f.features, f.batch_no,
-               lead(f.batch_no, 1, 9223372036854775807) over (
-                   partition by f.instrument_id order by f.batch_no) as until
+        select f.instrument_id, f.features, f.batch_no
         from backtest._replay_features(p_session_id, p_strategy) f
+    ),
+    -- The last row of a leg is found by halving: a join on a range compares every step with every row.
+    places as materialized (
+        select k.instrument_id, array_agg(k.batch_no order by k.batch_no) as numbers
+        from known k group by k.instrument_id
     ),
     bound as (
         select n.instance_id, n.instruments, n.parameters, min(e.batch_no) as failed_at
@@ -39,28 +42,22 @@ as $$
         from legs l join mids m using (instrument_id)
         where (m.batch_no >= l.failed_at) is not true
     ),
+    -- Mids and features in one grouping, so that no result is joined with another by a wrong estimate.
     inputs as (
-        select s.instance_id, s.batch_no, s.as_of, array_agg(m.mid order by l.leg) as mids
+        select s.instance_id, s.batch_no, s.as_of, array_agg(m.mid order by l.leg) as mids,
+               case when count(*) filter (where cardinality(k.features) > 0) = count(*)
+                   then backtest._join_arrays(k.features order by l.leg) end as features
         from steps s
         join legs l using (instance_id)
         left join mids m on m.instrument_id = l.instrument_id and m.batch_no = s.batch_no
+        left join places p on p.instrument_id = l.instrument_id
+        left join known k on k.instrument_id = p.instrument_id
+            and k.batch_no = p.numbers[width_bucket(s.batch_no, p.numbers)]
         group by s.instance_id, s.batch_no, s.as_of
-    ),
-    features as (
-        select s.instance_id, s.batch_no, array_agg(u.feature order by l.leg, u.place) as features
-        from steps s
-        join legs l using (instance_id)
-        join known k on k.instrument_id = l.instrument_id
-            and k.batch_no <= s.batch_no and s.batch_no < k.until
-        cross join lateral unnest(k.features) with ordinality u (feature, place)
-        group by s.instance_id, s.batch_no
-        having count(distinct l.leg) = (
-            select count(*) from legs x where x.instance_id = s.instance_id)
     )
-    select n.instance_id, n.batch_no, b.instruments, row(n.as_of, n.mids, f.features)::signal.step_input, b.parameters
+    select n.instance_id, n.batch_no, b.instruments, row(n.as_of, n.mids, n.features)::signal.step_input, b.parameters
     from inputs n
     join bound b using (instance_id)
-    left join features f using (instance_id, batch_no)
 $$;
 comment on function backtest._replay_inputs(uuid, signal.strategies) is
     'What the instances of one of a session''s strategies are stepped on, computed anew.';
