@@ -513,3 +513,33 @@ def test_models_are_read_by_readers_and_changed_by_operations(conn, connect_as, 
         TransitionError, match="tsdb_ops may save only models that are scored in the database"
     ):
         models.save(operations, replace(train(conn, estimator="neighbours"), artefact=b"anything"))
+
+
+def test_models_and_their_artefacts_are_written_by_functions_only(conn, connect_as, ids):
+    version_id = save(conn, estimator="neighbours")
+    api.activate_model(conn, "m")
+    tables = ("models", "model_versions", "model_periods", "model_bins", "predictions", "drift")
+    granted = conn.execute(
+        """select r.rolname, t.name, p.privilege
+           from pg_roles r, unnest(%s::text[]) t (name), unnest('{insert,update,delete,truncate}'::text[]) p (privilege)
+           where r.rolname like 'tsdb\\_%%' and r.rolname <> 'tsdb_trader' and not r.rolsuper
+               and has_table_privilege(r.oid, ('signal.' || t.name)::regclass, p.privilege)""",
+        (list(tables),),
+    ).fetchall()
+    assert granted == []
+    # Not even the owner deletes what was activated, and a session that reads it goes on.
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        conn.execute("delete from signal.model_versions where version_id = %s", (version_id,))
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        conn.execute("delete from signal.models")
+
+
+def test_imputed_feature_that_begins_later_is_there_in_every_fold(conn, ids):
+    conn.execute(
+        "update market._source_bars set volume = 0 where ts < '2015-08-01'",
+    )
+    trained = train(conn, missing="impute", features=[*FEATURES, "volume_z_20d"])
+    assert len(trained.version["metrics"]["folds"]) == 3
+    rows = rows_of(conn, models.save(conn, trained), WINDOW[1], AFTER)
+    ours = np.array([row.prediction for row in rows])
+    np.testing.assert_allclose(ours, python_predictions(trained, rows), rtol=1e-12, atol=1e-15)
