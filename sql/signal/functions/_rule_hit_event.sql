@@ -9,3 +9,4 @@ as $$
         || case when (p_hit).terms = '{}' then (p_hit).terms else jsonb_build_object('values', (p_hit).terms) end
 $$;
 comment on function signal._rule_hit_event(signal.rule_hit) is 'An event of a sequence as the state and the matches of a rule keep it.';
+grant execute on function signal._rule_hit_event(signal.rule_hit) to tsdb_reader;
