@@ -1,11 +1,19 @@
 """A backtest of 500 pairs over five years of daily bars: in SQL, in pandas and numpy, and in vectorbt.
 
 The same rules, parameters and costs; equal orders are asserted, and the equity of every day. Each program
-starts from the database: the Python ones fetch the closes and opens by binary COPY into numpy, which is
-the fastest way that psycopg has, and keep nothing; the SQL one stores its signals, orders, executions and
-equity. vectorbt simulates the orders that numpy decided on, as its own signals know neither stops that
-wait nor a hedge ratio; it is left out where it is not installed. CPU time is that of the process and of
-the server for the connection.
+starts from the database and ends with every order and the equity of every day in the process. What it does:
+
+in the database     reads the bars, with volumes and corporate actions, hashes them for the run's watermark,
+                    decides and fills; half spread, slippage, fee and its minimum per order; stores the run,
+                    a row per signal, order and execution, and the equity, all committed; the orders and the
+                    equity are then fetched.
+pandas and numpy    fetches closes and opens by binary COPY, the fastest way that psycopg has, and pivots them;
+                    decides day by day over all pairs; half spread and fee per order; stores nothing.
+numpy and vectorbt  the same fetch and decisions, orders of one stock and day as one; vectorbt executes them
+                    and keeps the books, as its own signals know neither stops that wait nor a hedge ratio;
+                    stores nothing. Left out where it is not installed.
+
+CPU time is that of the process and of the server for the connection.
 
 usage: bench_backtest.py [folder of sp500_daily] [rounds]; default ../shared/data/sp500_daily, 3 rounds
 """

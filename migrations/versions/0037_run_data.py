@@ -19,6 +19,16 @@ comment on column backtest.runs.open_positions is
 comment on column backtest.runs.data_watermark is
     'Which prices it read: how many, from when to when, and a digest of them all. The same data have the same one.';
 
+alter table backtest.data_sources
+    add column ordered_by text,
+    add column longest interval,
+    add check (num_nulls(ordered_by, longest) in (0, 2));
+comment on column backtest.data_sources.ordered_by is
+    'SQL expression over a row r, a time before which the row is not known; a hypertable''s time column, so that chunks are left out.';
+comment on column backtest.data_sources.longest is
+    'A row is known at the latest this long after ordered_by: known_at is asked for rows in between only.';
+update backtest.data_sources set ordered_by = 'r.ts', longest = '40 days' where relation = 'market._source_bars';
+
 -- A foreign key asks for every row of a run whether it exists, which took a tenth of a run's time.
 create function backtest._check_run() returns trigger
 language plpgsql

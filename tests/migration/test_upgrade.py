@@ -2,14 +2,17 @@
 
 `revision_0015.sql.gz` is what such a database holds beyond its tables: the functions and views of
 that time, and the rows of eight orders in different states, with what the venue knew of two.
+`revision_0029.sql.gz` are the rows of a session that traded a pair, and of two backtests of it.
 """
 
 from __future__ import annotations
 
 import gzip
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,8 +23,10 @@ from alembic.config import Config
 from factories import Venue, order, submit
 from migration.test_snapshot import describe
 from tsdb_trader import schema
+from tsdb_trader.api import backtest
 
 STATE = Path(__file__).with_name("revision_0015.sql.gz")
+TRADED = gzip.decompress(Path(__file__).with_name("revision_0029.sql.gz").read_bytes()).decode()
 OBJECTS = """
 select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 where n.nspname in ('ref', 'market', 'signal', 'oms', 'risk', 'portfolio', 'tca', 'backtest', 'ops',
@@ -133,3 +138,112 @@ def test_upgrade_lets_old_orders_go_on(migrated):
             (new, "pending_new", 100),
         ]
         assert migrated.execute("select * from oms.verify_log()").fetchall() == []
+
+
+def rows(table: str) -> list[dict[str, Any]]:
+    """Return the rows of a table as they were under revision 0029, in their order."""
+    [line] = [part for part in TRADED.splitlines() if f"null::{table}, " in part]
+    found: list[dict[str, Any]] = json.loads(line[line.index("'[") + 1 : -3].replace("''", "'"))
+    return found
+
+
+def strip(value: Any) -> Any:
+    """Return a value of JSON without the fields of its objects that are null."""
+    if isinstance(value, dict):
+        return {name: strip(part) for name, part in value.items() if part is not None}
+    return value
+
+
+@pytest.fixture(scope="module")
+def traded(server) -> Iterator[str]:
+    """Return the owner's URL of a database of revision 0029 that was migrated with its runs."""
+    name = f"tsdb_test_{uuid.uuid4().hex[:12]}"
+    server.create_database(name)
+    url = server.url(database=name)
+    upgrade(url, "0029")
+    with psycopg.connect(server.url("postgres", database=name), autocommit=True) as admin:
+        admin.execute(TRADED.encode())
+    schema.migrate(url)
+    yield url
+    server.drop_database(name)
+
+
+@pytest.fixture
+def upgraded(traded: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(traded, autocommit=True, options="-c TimeZone=UTC") as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("signal.pairs", "pair_id"),
+        ("signal.signals", "signal_id"),
+        ("signal.targets", "signal_id, instrument_id"),
+        ("signal.pair_states", "pair_id"),
+        ("market.batches", "batch_id"),
+        ("backtest.runs", "run_id"),
+        ("backtest.signals", "run_id, as_of"),
+        ("backtest.orders", "run_id, order_id"),
+        ("backtest.executions", "run_id, execution_id"),
+    ],
+)
+def test_upgrade_keeps_every_row_of_strategies_and_runs(upgraded, table, key):
+    before = rows(table)
+    columns = ", ".join(f"{column}" for column in before[0])
+    after = [
+        row[0]
+        for row in upgraded.execute(
+            f"select row_to_json(x) from (select {columns} from {table}) x order by {key}"
+        ).fetchall()
+    ]
+    names = key.split(", ")
+    # Composites have fields by now that they had not then.
+    after, before = ([strip(row) for row in side] for side in (after, before))
+    assert after == sorted(before, key=lambda row: [row[name] for name in names])
+    assert len(after) > 0
+
+
+def test_upgrade_adds_the_capital_to_the_equity_of_old_runs(upgraded):
+    capital = {row["run_id"]: row["parameters"]["capital"] for row in rows("backtest.runs")}
+    assert capital == {1: 50_000, 2: 1_000_000}
+    after = upgraded.execute(
+        """select run_id, as_of at time zone 'UTC', pnl::float8, (equity - pnl)::float8
+           from backtest.equity order by 1, 2"""
+    ).fetchall()
+    before = sorted(rows("backtest.equity"), key=lambda row: (row["run_id"], row["as_of"]))
+    assert [(run_id, pnl) for run_id, _, pnl, _ in after] == [
+        (row["run_id"], row["equity"]) for row in before
+    ]
+    assert all(added == capital[run_id] for run_id, _, _, added in after)
+    assert len({pnl for _, _, pnl, _ in after}) > 10
+
+
+def test_upgrade_leaves_a_traded_session_that_parity_finds_nothing_in(upgraded):
+    [row] = rows("signal.session_pairs")
+    assert upgraded.execute("select count(*) from signal.signals").fetchone() == (5,)
+    assert (
+        upgraded.execute("select * from backtest.parity(%s)", (row["session_id"],)).fetchall() == []
+    )
+
+
+def test_upgrade_lets_an_old_run_be_compared_with_the_same_of_today(upgraded):
+    [row] = rows("signal.session_pairs")
+    old = rows("backtest.runs")[0]
+    with upgraded.transaction(force_rollback=True):
+        new = backtest.run(upgraded, "pairs", {"session_id": row["session_id"], "capital": 50_000})
+        measures = {m.measure: m for m in backtest.compare(upgraded, 1, new.run_id)}
+    assert measures["signals_alone"].a == measures["signals_alone"].b == 0
+    assert measures["trades"].difference == 0
+    assert new.total_return == pytest.approx(old["total_return"], rel=1e-9)
+    assert new.costs == pytest.approx(old["cost_amount"], rel=1e-9)
+    # A run of then knew the batches only, one of today every price it read.
+    assert measures["data_differs"].detail["digest"][1] is not None
+
+
+def test_upgrade_lets_old_runs_be_deleted_with_their_rows(upgraded):
+    with upgraded.transaction(force_rollback=True):
+        upgraded.execute("delete from backtest.runs where run_id = 1")
+        for table in ("signals", "orders", "executions", "equity"):
+            found = upgraded.execute(f"select distinct run_id from backtest.{table}").fetchall()
+            assert found == [(2,)]

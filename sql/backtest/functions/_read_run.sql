@@ -48,7 +48,7 @@ begin
     end if;
     if v_source is distinct from 'session' then
         if p_from is null or p_to is null or p_from >= p_to or not isfinite(p_from) or not isfinite(p_to) then
-            raise exception 'source % needs p_from before p_to', coalesce(v_source, 'quotes, bars or daily') using errcode = 'TT001';
+            raise exception 'source % needs p_from before p_to, both finite', coalesce(v_source, 'quotes, bars or daily') using errcode = 'TT001';
         end if;
         v_feed := backtest._read_feed(p_strategy, v_feed, p_from, p_to);
         v_source := coalesce(v_source, case when exists (
@@ -81,8 +81,9 @@ begin
     then
         raise exception 'grid must be from 1 millisecond to 1 day, whole minutes over bars, and 1 day over daily bars'
             using errcode = 'TT001';
-    elsif v_delisted <= interval '0' then
-        raise exception 'delisted_after must be above zero' using errcode = 'TT001';
+    elsif v_delisted <= interval '0' or (v_source = 'daily' and v_delisted < interval '5 days') then
+        raise exception 'delisted_after must be above zero, and over daily bars at least 5 days: a long weekend has none'
+            using errcode = 'TT001';
     end if;
 
     if p_parameters ?& array['instances', 'pairs'] then

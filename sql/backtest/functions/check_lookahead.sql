@@ -24,6 +24,7 @@ returns table (kind text, instance_id bigint, instrument_id integer, as_of times
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off -- To compile its plans takes longer than to run them.
 as $$
 declare
     v_run jsonb;

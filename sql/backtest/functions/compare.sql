@@ -15,6 +15,7 @@ declare
     v_wrong bigint;
     v_a jsonb;
     v_b jsonb;
+    v_sized boolean;
 begin
     select u.id into v_wrong from unnest(array[p_run_a, p_run_b]) with ordinality u (id, n)
     where not exists (select from backtest.runs r where r.run_id = u.id) order by u.n limit 1;
@@ -23,12 +24,15 @@ begin
     end if;
     select to_jsonb(r) into v_a from backtest.runs r where r.run_id = p_run_a;
     select to_jsonb(r) into v_b from backtest.runs r where r.run_id = p_run_b;
+    -- Runs of before signals had quantities are compared without them.
+    v_sized := not exists (
+        select from backtest.signals s where s.run_id in (p_run_a, p_run_b) and s.quantities is null);
     return query
     with mine as materialized (
-        select s.pair_id, s.as_of, s.event, s.quantities from backtest.signals s where s.run_id = p_run_a
+        select s.pair_id, s.as_of, s.event, case when v_sized then s.quantities end from backtest.signals s where s.run_id = p_run_a
     ),
     theirs as materialized (
-        select s.pair_id, s.as_of, s.event, s.quantities from backtest.signals s where s.run_id = p_run_b
+        select s.pair_id, s.as_of, s.event, case when v_sized then s.quantities end from backtest.signals s where s.run_id = p_run_b
     ),
     signals as (
         select (select count(*) from (select * from mine except all select * from theirs) x) as only_a,

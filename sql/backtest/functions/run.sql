@@ -11,7 +11,7 @@
 --                elsewhere); instances, or pairs (ids, by default those pinned to the session or valid at any
 --                time of the window, each stepped in its validity and closed at its end); capital (1,000,000);
 --                in_sample (true steps pairs outside of their validity as well); delisted_after (on
---                daily bars 10 days: how long a leg may have no price before its position is closed);
+--                daily bars 10 days, at least 5: how long a leg may have no price before its position is closed);
 --                costs (an object that replaces values of the cost model); portfolio (an object of
 --                max_gross, max_sector_net, max_market_net, max_positions, {} nets alone: instances are
 --                netted and constrained together; by default as the session is); universe (a list of symbols, or an
@@ -52,6 +52,7 @@ returns table (
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off -- To compile its plans takes longer than to run them.
 as $$
 declare
     v_started timestamptz := clock_timestamp();

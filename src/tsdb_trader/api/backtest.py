@@ -78,6 +78,15 @@ def run(
     return summary
 
 
+def warnings(conn: Connection, run_id: int) -> list[dict[str, Any]]:
+    """Return what a run could not do, or did otherwise than expected; see ``backtest.runs``."""
+    with translated():
+        row = conn.execute(
+            "select warnings from backtest.runs where run_id = %s", (run_id,)
+        ).fetchone()
+    return [] if row is None else row[0]
+
+
 @dataclass(frozen=True)
 class Measure:
     """One line of the comparison of two runs."""

@@ -55,6 +55,7 @@ def run(
 ) -> None:
     """Backtest a strategy with one query, backtest.run(...), and print its summary."""
     from tsdb_trader import db
+    from tsdb_trader.api import backtest
     from tsdb_trader.api import strategies as api
     from tsdb_trader.config import settings
     from tsdb_trader.strategies import load_all
@@ -67,6 +68,7 @@ def run(
     with db.connect(application_name="tsdb-trader backtest") as conn:
         classes = load_all(settings().strategies)
         summary = api.run(conn, classes, strategy, parameters, begin, finish, costs)
+        warnings = backtest.warnings(conn, summary.run_id)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(summary)))
         return
@@ -81,6 +83,9 @@ def run(
         ("elapsed", f"{summary.elapsed_ms:.0f} ms"),
     ):
         typer.echo(f"{name:<10}{value}")
+    for warning in warnings:
+        details = ", ".join(f"{key} {value}" for key, value in warning.items() if key != "kind")
+        typer.echo(f"warning   {warning['kind']}: {details}")
 
 
 Grid = Annotated[
