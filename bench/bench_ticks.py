@@ -37,7 +37,7 @@ from pairs_by_quote import Trade, compare
 from tsdb_trader.feeds import loader
 
 SYMBOLS = ("AIG", "BAC", "IBM")
-OPENS = tuple(datetime(2013, 10, day, 13, 30, tzinfo=UTC) for day in (7, 8))
+OPENS = (datetime(2013, 10, 7, 13, 30, tzinfo=UTC),)
 HOURS = timedelta(hours=6, minutes=30)
 CAPITAL, FEE_PER_SHARE = 1_000_000, 0.003
 PARAMETERS = {
@@ -102,7 +102,8 @@ class Clock:
 
 def prepare(conn: psycopg.Connection, folder: Path) -> int:
     """Load the quotes, save the pairs; the number of usable quotes in regular hours."""
-    loader.load(conn, "lean", sorted(folder.glob("*/*_quote.zip")))
+    for opens in OPENS:
+        loader.load(conn, "lean", sorted(folder.glob(f"*/{opens:%Y%m%d}_quote.zip")))
     for a, b in combinations(SYMBOLS, 2):
         conn.execute(
             "select signal.save_pair(%s, %s, 'lean', %s, '{}', '2013-10-01', '2013-10-02', '[]', 'x')",
