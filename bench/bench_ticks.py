@@ -37,7 +37,7 @@ from pairs_by_quote import Trade, compare
 from tsdb_trader.feeds import loader
 
 SYMBOLS = ("AIG", "BAC", "IBM")
-OPENS = tuple(datetime(2013, 10, day, 13, 30, tzinfo=UTC) for day in (7, 8))
+OPENS = (datetime(2013, 10, 7, 13, 30, tzinfo=UTC),)
 HOURS = timedelta(hours=6, minutes=30)
 CAPITAL, FEE_PER_SHARE = 1_000_000, 0.003
 PARAMETERS = {
@@ -75,11 +75,11 @@ and equity point (one per grid time) durably; NautilusTrader's are gone with its
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a program found, and seconds of wall and CPU time: all of it, and without fetching quotes."""
+    """What a program found, and seconds of wall and CPU time: all of it, and of that getting its quotes."""
 
     trades: list[Trade]
     whole: tuple[float, float]
-    engine: tuple[float, float]
+    fetch: tuple[float, float]
     fees: float
     partial: int = 0
 
@@ -102,7 +102,8 @@ class Clock:
 
 def prepare(conn: psycopg.Connection, folder: Path) -> int:
     """Load the quotes, save the pairs; the number of usable quotes in regular hours."""
-    loader.load(conn, "lean", sorted(folder.glob("*/*_quote.zip")))
+    for opens in OPENS:
+        loader.load(conn, "lean", sorted(folder.glob(f"*/{opens:%Y%m%d}_quote.zip")))
     for a, b in combinations(SYMBOLS, 2):
         conn.execute(
             "select signal.save_pair(%s, %s, 'lean', %s, '{}', '2013-10-01', '2013-10-02', '[]', 'x')",
@@ -148,8 +149,7 @@ def in_sql(conn: psycopg.Connection, grid: timedelta) -> Outcome:
         {"run": parameters, "first": window[0], "last": window[1]},
     ).fetchone()
     fetch = clock.spent()
-    engine = whole[0] - fetch[0], whole[1] - fetch[1]
-    return Outcome([Trade(*row[:6]) for row in rows], whole, engine, sum(row[6] for row in rows))
+    return Outcome([Trade(*row[:6]) for row in rows], whole, fetch, sum(row[6] for row in rows))
 
 
 def in_nautilus(conn: psycopg.Connection, grid: timedelta, python: str) -> Outcome:
@@ -195,11 +195,12 @@ def in_nautilus(conn: psycopg.Connection, grid: timedelta, python: str) -> Outco
         Trade(o["pair"], o["leg"], o["decided_us"], o["event"], o["quantity"], o["value"] / o["filled"])
         for o in found["orders"]
     ]  # fmt: skip
-    whole = tuple(fetch[n] + found["load"][n] + found["run"][n] for n in (0, 1))
-    return Outcome(
-        trades, (whole[0], whole[1]), (found["run"][0], found["run"][1]),
-        sum(o["fee"] for o in found["orders"]), sum(o["fills"] > 1 for o in found["orders"]),
+    ready = fetch[0] + found["load"][0], fetch[1] + found["load"][1]
+    whole = ready[0] + found["run"][0], ready[1] + found["run"][1]
+    fees, partial = (
+        sum(o["fee"] for o in found["orders"]), sum(o["fills"] > 1 for o in found["orders"])
     )  # fmt: skip
+    return Outcome(trades, whole, ready, fees, partial)
 
 
 def show(name: str, events: int, best: dict[str, tuple[float, float]]) -> None:
@@ -244,7 +245,8 @@ def measure(
     best = {
         name: {
             "whole": np.min([o.whole for o in outcomes], axis=0),
-            "engine alone": np.min([o.engine for o in outcomes], axis=0),
+            "engine alone": np.min([o.whole for o in outcomes], axis=0)
+            - np.min([o.fetch for o in outcomes], axis=0),
         }
         for name, outcomes in found.items()
     }
