@@ -54,7 +54,7 @@ def configure(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
 def cluster(workers: int) -> Iterator[Any]:
     """Yield a cluster of worker processes with the settings of this moment."""
     with distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
     ) as made:
         yield made
 

@@ -158,7 +158,10 @@ def connected(address: str, workers: int) -> Iterator[Any]:
         with (
             dask.config.set({"distributed.scheduler.allowed-failures": _AGAIN}),
             distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
             ) as cluster,
             distributed.Client(cluster, set_as_default=False) as client,
         ):
