@@ -158,7 +158,6 @@ def connected(address: str, workers: int) -> Iterator[Any]:
         with (
             dask.config.set({"distributed.scheduler.allowed-failures": _AGAIN}),
             distributed.LocalCluster(
-                # None would take port 8787, of every interface.
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
