@@ -61,6 +61,12 @@ def one_by_one(logs: np.ndarray, pairs: np.ndarray) -> None:
         coint(logs[a], logs[b], trend="c", maxlag=1, autolag=None)
 
 
+def show(done: int, of: int) -> None:
+    """Show on a terminal how far the pairs are."""
+    if sys.stderr.isatty():
+        print(f"\r{done:,} of {of:,} pairs", end="\n" if done == of else "", file=sys.stderr)
+
+
 def main(folder: Path) -> None:
     """Print rates, ratios and memory."""
     frame = sp500_closes(folder.parent).dropna(axis=1)
@@ -88,7 +94,9 @@ def main(folder: Path) -> None:
     with database() as conn:
         load_sp500(conn, folder.parent)
         settings = Settings(rules=Rules(max_missing=0), every_months=None)
-        whole, cpu = timed(lambda: walk_forward.calibrate(conn, "sp500", PERIOD, settings))
+        whole, cpu = timed(
+            lambda: walk_forward.calibrate(conn, "sp500", PERIOD, settings, progress=show)
+        )
         row = conn.execute("select symbols, tested, kept from signal.calibrations").fetchone()
     print(f"bars to saved pairs: {whole:.1f} s, CPU {cpu:.1f} s (without the server's); {row}")
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
