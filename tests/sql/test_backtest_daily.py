@@ -287,7 +287,7 @@ def test_run_same_fill_takes_the_price_decided_on_and_says_so(conn: psycopg.Conn
     ]
     warned = conn.execute("select warnings from backtest.runs").fetchone()
     assert warned is not None
-    assert [w["kind"] for w in warned[0]] == ["same_price"]
+    assert [w["kind"] for w in warned[0]] == ["same_price", "open_at_end"]
 
 
 def test_run_delisted_leg_is_closed_at_its_last_price_and_flagged(conn: psycopg.Connection) -> None:
