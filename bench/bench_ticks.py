@@ -242,14 +242,12 @@ def measure(
         for name, way in ways.items():
             found[name].append(way())
     print(f"grid of {grid.total_seconds():g} s, {events:,} quotes")
-    best = {
-        name: {
-            "whole": np.min([o.whole for o in outcomes], axis=0),
-            "engine alone": np.min([o.whole for o in outcomes], axis=0)
-            - np.min([o.fetch for o in outcomes], axis=0),
-        }
-        for name, outcomes in found.items()
-    }
+    best = {}
+    for name, outcomes in found.items():
+        whole = np.min([o.whole for o in outcomes], axis=0)
+        engine = whole - np.min([o.fetch for o in outcomes], axis=0)
+        # A difference that noise made negative is no figure.
+        best[name] = {"whole": whole, "engine alone": np.where(engine > 0, engine, np.nan)}
     for name in ways:
         show(name, events, best[name])
     if python is None:
