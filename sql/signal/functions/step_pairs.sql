@@ -41,8 +41,6 @@ as $$
 declare
     v signal.pairs_state := p_state;
     v_before double precision := p_state.spread;
-    v_elapsed double precision;
-    v_gap double precision;
     v_side double precision;
 begin
     v.event := null;
@@ -55,41 +53,33 @@ begin
         return v;
     end if;
 
-    v_elapsed := date_part('epoch', p_input.as_of - v.as_of);
-    v_gap := date_part('epoch', p_input.as_of - least(v.as_of_a, v.as_of_b));
-    v.as_of := p_input.as_of;
-    if p_input.mid_a is not null then
-        v.mid_a := p_input.mid_a;
-        v.as_of_a := p_input.as_of;
-    end if;
-    if p_input.mid_b is not null then
-        v.mid_b := p_input.mid_b;
-        v.as_of_b := p_input.as_of;
-    end if;
-    if v.mid_a is null or v.mid_b is null then
-        return v;
-    end if;
-
+    v.mid_a := coalesce(p_input.mid_a, v.mid_a);
+    v.mid_b := coalesce(p_input.mid_b, v.mid_b);
     v.spread := ln(v.mid_a) - p_parameters.hedge_ratio * ln(v.mid_b);
     if v_before is null then
-        v.target := 0;
-        v.quantity_a := 0;
-        v.quantity_b := 0;
-        v.stopped := 0;
-        v.mean := p_parameters.mean;
-        if v.mean is null or abs(v.spread - v.mean) >= p_parameters.entry * p_parameters.deviation
-        then
-            v.mean := v.spread;
-            v.warm_since := v.as_of;
+        if v.spread is not null then
+            v.target := 0;
+            v.quantity_a := 0;
+            v.quantity_b := 0;
+            v.stopped := 0;
+            v.mean := p_parameters.mean;
+            if v.mean is null or abs(v.spread - v.mean) >= p_parameters.entry * p_parameters.deviation
+            then
+                v.mean := v.spread;
+                v.warm_since := p_input.as_of;
+            end if;
         end if;
-    elsif v_gap > p_parameters.max_gap_s then
+    elsif date_part('epoch', p_input.as_of - least(v.as_of_a, v.as_of_b)) > p_parameters.max_gap_s then
         v.mean := v.spread;
-        v.warm_since := v.as_of;
+        v.warm_since := p_input.as_of;
     else
         -- Bounded, because power() refuses to underflow.
-        v.mean := v.mean + (v_before - v.mean)
-            * (1 - power(2, -least(v_elapsed / p_parameters.half_life_s, 1000)));
+        v.mean := v.mean + (v_before - v.mean) * (1 - power(2,
+            -least(date_part('epoch', p_input.as_of - v.as_of) / p_parameters.half_life_s, 1000)));
     end if;
+    v.as_of := p_input.as_of;
+    v.as_of_a := case when p_input.mid_a is null then v.as_of_a else p_input.as_of end;
+    v.as_of_b := case when p_input.mid_b is null then v.as_of_b else p_input.as_of end;
     v.z_score := (v.spread - v.mean) / p_parameters.deviation;
 
     if v.warm_since is not null then
@@ -99,7 +89,12 @@ begin
         v.warm_since := null;
     end if;
 
-    if v.target <> 0 then
+    if v.target = 0 and v.stopped = 0 and abs(v.z_score) < p_parameters.entry
+        and abs(v.z_score) < p_parameters.stop
+    then
+        -- Flat, and nothing to do: where most steps end.
+        null;
+    elsif v.target <> 0 then
         -- Positive while the spread is where the position was entered.
         v_side := -v.target * v.z_score;
         v.event := case
