@@ -409,6 +409,36 @@ class Timed(Strategy[State, Parameters]):
     assert kinds == {"state", "feature"}
 
 
+@pytest.mark.parametrize("mode", ["nan", "legs"])
+def test_backtest_of_a_python_strategy_goes_on_without_the_instance_that_fails(
+    conn: psycopg.Connection, write: Write, mode: str
+) -> None:
+    load_wave(conn, NEXT_OPEN, 40)
+    loaded, failing = add_bad(conn, write, mode, at=10)
+    healthy = one(conn, "select min(instance_id) from signal.instances")
+    classes = {loaded.name: loaded}
+    window = (NEXT_OPEN, NEXT_OPEN + timedelta(seconds=40))
+    both = strategies.run(conn, classes, "bad", {"source": "quotes"}, *window)
+    only = {"source": "quotes", "instances": [healthy]}
+    alone = strategies.run(conn, classes, "bad", only, *window)
+    assert both.trades == alone.trades == 1
+    assert both.total_return == alone.total_return
+    (failed,) = conn.execute(
+        "select instance_id, as_of, sql_state from backtest.run_errors where run_id = %s",
+        (both.run_id,),
+    ).fetchall()
+    # Quotes come every second at most, so that the tenth step is not before the tenth.
+    assert (failed[0], failed[2]) == (failing, "TT001")
+    assert failed[1] >= NEXT_OPEN + timedelta(seconds=9)
+    for wrong in ([failing, 3, None, "TT1", "x"], [failing, 3, None, "TT001", None]):
+        with pytest.raises(psycopg.Error, match="can decide") as caught:
+            conn.execute(
+                "select backtest.run('bad', %s, %s, %s, 'none', %s)",
+                (Jsonb(only | {"instances": [failing]}), *window, Jsonb([wrong])),
+            )
+        assert caught.value.sqlstate == "TT001"
+
+
 def test_backtest_of_a_python_strategy_wrong_use_is_refused(
     conn: psycopg.Connection, write: Write
 ) -> None:
@@ -416,15 +446,18 @@ def test_backtest_of_a_python_strategy_wrong_use_is_refused(
     loaded, failing = add_bad(conn, write, "nan")
     classes = {loaded.name: loaded}
     window = (NEXT_OPEN, NEXT_OPEN + timedelta(seconds=20))
+    alone = {"source": "quotes", "instances": [failing]}
     with pytest.raises(InputError, match=f"instance {failing} of bad failed .* x is not finite"):
-        strategies.run(conn, classes, "bad", {"source": "quotes"}, *window)
+        strategies.run(conn, classes, "bad", alone, *window)
     with pytest.raises(InputError, match='unknown parameter "att"'):
         strategies.run(conn, classes, "bad", {"source": "quotes", "att": 3}, *window)
     with pytest.raises(InputError, match='parameter "at" must be an integer'):
         strategies.run(conn, classes, "bad", {"source": "quotes", "at": 1.5}, *window)
-    with pytest.raises(TransitionError, match="is in Python"):
-        backtest.run(conn, "bad", {"source": "quotes"}, *window)
-    conn.rollback()
+    with refused("is in Python"):
+        conn.execute("select * from backtest.run('bad', '{}', %s, %s)", window)
+    with pytest.raises(psycopg.Error) as context:
+        conn.execute("select * from backtest.run('bad', '{}', %s, %s)", window)
+    assert len((context.value.diag.context or "").splitlines()) < 5
     with pytest.raises(psycopg.Error, match="for a strategy in Python alone") as caught:
         conn.execute("select * from backtest.run('pairs', '{}', %s, %s, 'none', '[]')", window)
     assert caught.value.sqlstate == "TT001"

@@ -58,14 +58,14 @@ begin
         select s.as_of, s.moment, s.state, lag(s.state) over (order by s.as_of) as last from states s
     )
     select d.instance_id, d.moment, d.as_of, d.event, d.target, d.spread, d.z_score, d.instruments, d.quantities,
-           d.before, false, r.reason
+           d.before, false, r.reason, null::text, null::text
     from decisions d
     join states s on s.as_of = d.as_of
     left join lateral unnest((s.state).refused, (s.state).reasons) r (instance_id, reason)
         on r.instance_id = d.instance_id
     union all
     select null, t.moment, t.as_of, 'rebalance', null, null, null, (t.state).changed, (t.state).changed_quantities,
-           b.quantities, true, null
+           b.quantities, true, null, null, null
     from turns t
     cross join lateral (
         select array_agg(coalesce(h.quantity, 0) order by u.n) as quantities

@@ -1,4 +1,4 @@
--- The simulation of a run whose row exists: signals, orders, executions and equity, in one statement.
+-- The simulation of a run whose row exists: signals, errors, orders, executions and equity, in one statement.
 -- Each leg's order is the change of its target, filled whole:
 --   fill same  at the last price known: a quote's sides, a bar's close;
 --   fill next  at the open of the next bar, over quotes at the next quote. Where none is left, at the
@@ -53,7 +53,14 @@ begin
         select p_run_id, d.instance_id, d.as_of, d.event, d.target, d.spread, d.z_score, d.instruments, d.quantities,
                d.traded, d.refusal
         from decisions d
+        where d.problem is null
         order by d.as_of, d.instance_id
+    ),
+    kept_errors as (
+        insert into backtest.run_errors (run_id, instance_id, as_of, sql_state, message)
+        select p_run_id, d.instance_id, d.as_of, d.sql_state, d.problem
+        from decisions d
+        where d.problem is not null
     ),
     changes as materialized (
         select d.instance_id, d.as_of, d.event, d.moment, l.leg::smallint as leg, l.instrument_id,
@@ -156,6 +163,12 @@ begin
                 union all
                 select jsonb_build_object('kind', 'impact_unknown', 'orders', count(*))
                 from priced f where f.unmeasured having count(*) > 0
+                union all
+                select jsonb_build_object(
+                           'kind', 'failed', 'instances', count(*),
+                           'first', (array_agg(d.instance_id order by d.as_of, d.instance_id))[1],
+                           'reason', (array_agg(d.problem order by d.as_of, d.instance_id))[1])
+                from decisions d where d.problem is not null having count(*) > 0
                 union all
                 select jsonb_build_object('kind', d.event, 'signals', count(*))
                 from decisions d where d.event = 'delisted' group by d.event

@@ -1,12 +1,10 @@
--- The states of a run's strategy: those with an event, or with p_all every one, with its digest.
+-- The states of a run's strategy: those with an event or a problem (what a step raised, or what is wrong with
+-- what it returned), or with p_all every one, with its digest. Those after a problem of their instance may be there.
 create or replace function backtest._states(
     p_run jsonb, p_times timestamptz[], p_series backtest.price_series[], p_from timestamptz, p_to timestamptz,
     p_all boolean
 )
-returns table (
-    instance_id bigint, moment integer, as_of timestamptz, event text, target smallint,
-    spread double precision, z_score double precision, instruments integer[], quantities bigint[], digest text
-)
+returns setof backtest.run_state
 language plpgsql
 stable
 rows 20000

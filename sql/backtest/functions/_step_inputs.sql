@@ -55,7 +55,8 @@ begin
             select s.instance_id, (s.first - 1 + u.n)::integer as moment, u.as_of, l.leg, l.instrument_id, u.mid
             from spans s
             cross join lateral unnest(s.instruments) with ordinality l (instrument_id, leg)
-            join prices p on p.instrument_id = l.instrument_id
+            -- A leg without any price is one without news.
+            left join prices p on p.instrument_id = l.instrument_id
             cross join lateral unnest($3[s.first:s.last], p.mids[s.first:s.last]) with ordinality u (as_of, mid, n)
         ),
         inputs as (

@@ -1,7 +1,8 @@
 -- Two runs beside each other, a row per measure: the figures of their summaries, how many signals (instance,
 -- time, event, quantities) one has and the other lacks, the correlation of their returns by day, and, as
 -- detail, every parameter in which they differ. data_differs is a row where they read different data, with what
--- of their watermarks differs; where it is missing, they read the same. Errors: TT002 unknown run.
+-- of their watermarks differs; where it is missing, they read the same. failed_instances is a row where instances
+-- failed in one, with which they were. Errors: TT002 unknown run.
 create or replace function backtest.compare(p_run_a bigint, p_run_b bigint)
 returns table (
     measure text, a double precision, b double precision, difference double precision, detail jsonb
@@ -44,6 +45,14 @@ begin
             with ordinality u (measure, place)
         union all
         select 20, 'signals_alone', g.only_a, g.only_b, null from signals g
+        union all
+        select 20, 'failed_instances', f.a, f.b, jsonb_build_array(f.ids_a, f.ids_b)
+        from (
+            select count(*) filter (where e.run_id = p_run_a) as a, count(*) filter (where e.run_id = p_run_b) as b,
+                   array_agg(e.instance_id order by e.instance_id) filter (where e.run_id = p_run_a) as ids_a,
+                   array_agg(e.instance_id order by e.instance_id) filter (where e.run_id = p_run_b) as ids_b
+            from backtest.run_errors e where e.run_id in (p_run_a, p_run_b)) f
+        where f.a + f.b > 0
         union all
         select 21, 'correlation', c.corr, c.corr, jsonb_build_object('periods', c.periods)
         from (

@@ -33,8 +33,10 @@
 -- max_drawdown   largest loss from the highest equity so far, as a share of it.
 -- turnover       traded value / capital.
 -- costs          fees, and what fills paid beyond the mid, open or close, in account currency.
--- What a run could not do is in backtest.runs.warnings.
--- Errors: TT001 a parameter that cannot be, or no prices; TT004 a Python strategy without decisions; TT002 a strategy, cost model, session, feed or
+-- What a run could not do is in backtest.runs.warnings. An instance whose step fails is stopped there, as live:
+-- backtest.run_errors has when and why, a warning how many, and the others go on.
+-- Errors: TT001 a parameter that cannot be, no prices, or a step that fails in every instance, an inputs function
+-- or a portfolio that fails: nothing is kept; TT004 a Python strategy without decisions; TT002 a strategy, cost model, session, feed or
 -- pair that does not exist; the message names what is allowed.
 create or replace function backtest.run(
     p_strategy text,
@@ -60,9 +62,13 @@ declare
     v_run jsonb;
     v_run_id bigint;
     v_open integer;
+    v_failed text;
     v_stack text;
 begin
     perform backtest._check_strategy(p_strategy);
+    if p_decisions is null then
+        perform backtest._check_steps_here(p_strategy, 'tsdb-trader backtest run');
+    end if;
     if p_decisions is not null and (jsonb_typeof(p_decisions) <> 'array' or not exists (
         select from signal.strategies s where s.strategy = p_strategy and s.python_class is not null))
     then
@@ -76,8 +82,16 @@ begin
     values (p_strategy, v_run, p_from, p_to, p_costs, signal.code_hash(p_strategy), '{}', session_user,
             (v_run->>'seed')::bigint, backtest._foresee(v_run, v_costs))
     returning runs.run_id into v_run_id;
-    perform backtest._simulate(
-        v_run_id, v_run || jsonb_strip_nulls(jsonb_build_object('decisions', p_decisions)), v_costs, p_from, p_to);
+    begin
+        perform backtest._simulate(
+            v_run_id,
+            case when p_decisions is null then v_run else v_run || jsonb_build_object('decisions', p_decisions) end,
+            v_costs, p_from, p_to);
+    exception when sqlstate 'TT001' or sqlstate 'TT002' or sqlstate 'TT004' then
+        -- Its context is the text of every statement that it came through.
+        raise exception '%', sqlerrm using errcode = sqlstate;
+    end;
+    v_failed := backtest._judge_failures(v_run_id, v_run);
     perform backtest._summarize(v_run_id);
     select r.open_positions into v_open from backtest.runs r where r.run_id = v_run_id;
     get diagnostics v_stack = pg_context;
@@ -86,6 +100,9 @@ begin
         raise notice '% of % % still open at the end, marked at the last price; "close_at_end": true closes them',
             v_open, jsonb_array_length(v_run->'instances'),
             case when p_strategy = 'pairs' then 'pairs' else 'instances' end;
+    end if;
+    if v_failed is not null and strpos(v_stack, E'\n') = 0 then
+        raise warning '%; see backtest.run_errors', v_failed;
     end if;
 
     return query

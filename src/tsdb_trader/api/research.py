@@ -282,6 +282,16 @@ def run_signals(conn: Connection, run_id: int) -> pd.DataFrame:
     )
 
 
+def run_errors(conn: Connection, run_id: int) -> pd.DataFrame:
+    """Return the instances of a backtest whose step failed, with when and why."""
+    return read_frame(
+        conn,
+        """select * from backtest.run_errors e where e.run_id = %(run_id)s
+           order by e.as_of, e.instance_id""",
+        {"run_id": run_id},
+    )
+
+
 def run_orders(conn: Connection, run_id: int) -> pd.DataFrame:
     """Return the orders of a backtest."""
     return read_frame(

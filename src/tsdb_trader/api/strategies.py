@@ -19,7 +19,7 @@ from tsdb_trader.api.backtest import Difference, Summary
 from tsdb_trader.api.sweeps import Sweep
 from tsdb_trader.db import Connection, translated
 from tsdb_trader.errors import InputError, TraderError, TransitionError, UnknownObjectError
-from tsdb_trader.strategies import Instance, Loaded, Step, StepError, StepInput, start
+from tsdb_trader.strategies import Instance, Loaded, StepError, StepInput, start
 
 Classes = Mapping[str, Loaded]
 """Loaded strategies by name."""
@@ -221,10 +221,12 @@ def run(
 ) -> Summary:
     """Run a backtest of any strategy and keep it, as ``api.backtest.run`` does of those in SQL.
 
+    An instance whose step fails is stopped there and recorded in ``backtest.run_errors``.
+
     Raises
     ------
     InputError
-        A parameter is unknown or cannot be, or a step fails.
+        A parameter is unknown or cannot be, or every instance fails.
     UnknownObjectError
         The class is not loaded, or something the parameters name does not exist.
     TransitionError
@@ -324,23 +326,25 @@ def _compare(loaded: Loaded, past: Iterator[_Past]) -> Iterator[Difference]:
 def _decide(conn: Connection, loaded: Loaded, wanted: tuple[object, ...]) -> list[list[Any]]:
     past = _read_past(conn, "select * from backtest.python_inputs(%s, %s, %s, %s)", wanted)
     return [
-        [row.instance_id, row.moment, step.event, step.quantities, step.score]
-        for row, step in _fold(loaded, past)
-        if step.event is not None
+        decision
+        for _, rows in groupby(past, key=lambda row: row.instance_id)
+        for decision in _fold(loaded, rows)
     ]
 
 
-def _fold(loaded: Loaded, past: Iterator[_Past]) -> Iterator[tuple[_Past, Step]]:
-    for instance_id, rows in groupby(past, key=lambda row: row.instance_id):
-        instance: Instance | None = None
-        for row in rows:
-            try:
-                instance = instance or start(loaded, row.parameters or {}, None)
-                yield row, instance.advance(_input(row))
-            except StepError as error:
-                raise InputError(
-                    f"instance {instance_id} of {loaded.name} failed at {row.as_of}: {error}"
-                ) from error
+def _fold(loaded: Loaded, past: Iterator[_Past]) -> Iterator[list[Any]]:
+    """Step an instance until it fails; what it decided and the failure, as backtest.run reads."""
+    instance: Instance | None = None
+    for row in past:
+        try:
+            instance = instance or start(loaded, row.parameters or {}, None)
+            step = instance.advance(_input(row))
+        except StepError as error:
+            message = str(error).replace("\0", "")
+            yield [row.instance_id, row.moment, None, error.sql_state, message]
+            return
+        if step.event is not None:
+            yield [row.instance_id, row.moment, step.event, step.quantities, step.score]
 
 
 def _read_past(
