@@ -16,6 +16,7 @@ import pytest
 import yaml
 from psycopg import sql
 
+from dashboard_data import add_strategies
 from factories import AS_OF, Venue, add_instrument, open_session, order, set_quote, submit
 
 GRAFANA = Path(__file__).parents[2] / "grafana"
@@ -26,6 +27,10 @@ FILLED = {
     "Sessions", "P&L", "Exposure", "Positions", "Traded value", "Prices", "Signals", "Pairs",
     "Latest signals", "Orders by status", "Orders decided", "Why orders were denied", "Orders",
     "Fills", "Latency", "Workers", "Limits in force", "Total P&L", "Open breaks",
+    "Spreads", "Instances", "Instances with errors", "Matches", "Rules stopped", "Model alerts",
+    "Instance states", "Spreads by minute", "Pair thresholds", "Portfolios", "Portfolio targets",
+    "Rules", "Matches by rule", "Rule matches", "Rule errors", "Models", "Drift",
+    "Latest predictions", "Alerts of strategies",
 }  # fmt: skip
 
 Dashboard: TypeAlias = dict[str, Any]
@@ -99,7 +104,7 @@ def add_signal(conn: psycopg.Connection, session: Any) -> None:
         """insert into signal.pairs (strategy_id, instrument_a, instrument_b, parameters,
             calibrated_from, calibrated_to, code_version, valid_from)
         select strategy_id, %s, %s, jsonb_populate_record(null::signal.pairs_parameters,
-                '{"entry": 2, "exit": 0.5, "stop": 4, "mean": 0, "deviation": 0.01}'),
+                '{"hedge_ratio": 1, "entry": 2, "exit": 0.5, "stop": 4, "mean": 0, "deviation": 0.01}'),
             '2013-10-07', '2013-10-08', 'test', '2013-10-08'
         from signal.strategies where strategy = 'pairs' returning pair_id, strategy_id""",
         (a, b),
@@ -131,6 +136,7 @@ def day(conn: psycopg.Connection) -> dict[str, str]:
     denied, *_ = submit(conn, order(session, quantity="9999999"))
     assert denied[1] == "denied"
     add_signal(conn, session)
+    add_strategies(conn, session)
     conn.execute("select portfolio.mark_session(%s, %s)", (session, AS_OF + timedelta(minutes=1)))
     conn.execute(
         "select ops.beat('gateway', 'gateway', 1, 'host', 'running', '{}', clock_timestamp())"
@@ -220,6 +226,31 @@ def test_figures_shown_are_those_of_the_books(
     assert shown["from_ms"] == (AS_OF - timedelta(seconds=1)).timestamp() * 1000
     assert shown["to_ms"] == AS_OF.timestamp() * 1000
     assert dict(all_results["Orders by status"][2]) == {"filled": 1, "denied": 1}
+
+
+def test_strategies_shown_are_those_of_the_session(
+    all_results: dict[str, tuple[Query, list[str], list[tuple[Any, ...]]]],
+) -> None:
+    def rows(owner: str) -> list[dict[str, Any]]:
+        _, columns, found = all_results[owner]
+        return [dict(zip(columns, row, strict=True)) for row in found]
+
+    assert [rows(title)[0].popitem()[1] for title in
+            ("Instances with errors", "Matches", "Rules stopped", "Model alerts")] == [0, 1, 0, 1]  # fmt: skip
+    (instance,) = rows("Instance states")
+    assert (instance["strategy"], instance["symbols"]) == ("s_score", "IBM AIG")
+    assert [row["value"] for row in rows("Spreads by minute")] == [0.0] * 3
+    (portfolio,) = rows("Portfolios")
+    assert (portfolio["max positions"], portfolio["stocks"], portfolio["refused"]) == (1, 1, 1)
+    assert [(r["what"], r["quantity"], r["refused"]) for r in rows("Portfolio targets")] == [
+        ("instance 77", None, "positions"), ("IBM", -300, "")]  # fmt: skip
+    (rule,) = rows("Rules")
+    assert (rule["rule"], rule["state"], rule["matches"]) == ("any_trade", "watching", 1)
+    assert [r["value"] for r in rows("Matches by rule")] == [1]
+    (model,) = rows("Models")
+    assert (model["state"], model["drifts most"], model["psi"]) == ("drifts", "return_1d", 0.31)
+    assert [(r["metric"], r["value"]) for r in rows("Drift")] == [("reversal 1", 0.31)]
+    assert [(r["symbol"], r["prediction"]) for r in rows("Latest predictions")] == [("IBM", 0.01)]
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)

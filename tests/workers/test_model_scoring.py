@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -89,6 +90,42 @@ def test_worker_repeats_nothing_and_catches_up(conn, ids, estimator):
     conn.execute("update signal.model_versions set missing = 'refuse'")
     assert scoring.score_due(conn, days[-1])[0].new == 0
     assert stored(conn) == once
+
+
+def test_worker_scores_a_long_window_in_parts_with_the_same_predictions(conn, ids, monkeypatch):
+    activated(conn, "neighbours")
+    sizes = []
+    real = api.save_predictions
+
+    def save(*arguments: Any) -> int:
+        sizes.append(len(arguments[3]))
+        return real(*arguments)
+
+    monkeypatch.setattr(scoring.api, "save_predictions", save)
+    assert scoring.score_due(conn, AFTER)[0].new == 72
+    whole = stored(conn)
+    conn.execute("delete from signal.predictions")
+    conn.execute("delete from signal.model_runs")
+    monkeypatch.setattr(scoring, "PART_ROWS", 25)
+    assert scoring.score_due(conn, AFTER)[0].new == 72
+    assert sizes == [72, 25, 25, 22]
+    assert stored(conn) == whole
+
+
+def test_load_keeps_pipelines_of_so_many_bytes_only(conn, ids, monkeypatch):
+    versions = [models.save(conn, trained(conn, "neighbours", name, horizon=n))
+                for n, name in enumerate("abc", 1)]  # fmt: skip
+    (size,) = conn.execute("select max(length(artefact)) from signal.model_versions").fetchone()
+    monkeypatch.setattr(scoring, "_kept", OrderedDict())
+    monkeypatch.setattr(scoring, "KEPT_BYTES", 2 * size)
+    first, second, _ = (scoring.load(conn, version)[0] for version in versions)
+    assert len(scoring._kept) == 2
+    assert scoring.load(conn, versions[1])[0] is second
+    assert scoring.load(conn, versions[0])[0] is not first
+    monkeypatch.setattr(scoring, "KEPT_BYTES", 1)
+    assert scoring.load(conn, versions[1])[0] is second
+    assert not scoring._kept
+    assert scoring.load(conn, versions[1])[0] is not second
 
 
 def test_worker_that_dies_midway_leaves_nothing_half_done(conn, ids, monkeypatch):

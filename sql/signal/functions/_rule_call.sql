@@ -44,9 +44,12 @@ begin
             raise exception '% does not take % arguments', p_name, v_count using errcode = 'TT001';
         end if;
     end if;
-    if exists (select from unnest(v_types) t where t <> coalesce(v_wanted, t)) then
-        raise exception '%: "%" is over %s', array_to_string(v_srcs, ' ' || p_name || ' '),
-            p_name, v_wanted using errcode = 'TT001';
+    if p_name = 'minus' and v_types = '{duration}' then
+        raise exception '"-%": a duration must be above zero', v_srcs[1] using errcode = 'TT001';
+    elsif exists (select from unnest(v_types) t where t <> coalesce(v_wanted, t)) then
+        raise exception '%: "%" is over %s',
+            case p_name when 'minus' then '-' || v_srcs[1] else array_to_string(v_srcs, ' ' || p_name || ' ') end,
+            case p_name when 'minus' then '-' else p_name end, v_wanted using errcode = 'TT001';
     end if;
     return jsonb_build_object('program', p_program, 'operand', jsonb_build_object(
         'type', v_type, 'sql', v_sql,

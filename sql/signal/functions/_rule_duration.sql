@@ -13,7 +13,8 @@ begin
         when 'us' then 1 when 'ms' then 1000 when 's' then 1000000 when 'm' then 60000000
         when 'h' then 3600000000 end);
     if (v_us between 1 and 2678400e6) is not true then
-        raise exception '% "%" must be above zero and up to 744h, written as 100ms, 5s, 1.5m or 2h', p_what, p_text
+        raise exception '% "%" must be above zero and up to 744h (31 days), in us, ms, s, m or h, as in 100ms or 1.5m',
+            p_what, p_text
             using errcode = 'TT001';
     end if;
     return v_us;

@@ -31,7 +31,10 @@ begin
                 exit;
             end if;
         end loop;
-        if v_found is null then
+        if v_found is null and v_rest ~ '^\d+(?:\.\d*)?[a-zA-Z]' then
+            raise exception 'condition "%": "%" has an unknown unit: durations are in us, ms, s, m or h, as in 90s or 1.5h',
+                p_text, substring(v_rest from '^[0-9.]+[a-zA-Z0-9_]*') using errcode = 'TT001';
+        elsif v_found is null then
             raise exception 'condition "%": cannot read "%"', p_text, left(v_rest, 20) using errcode = 'TT001';
         end if;
         v_rest := ltrim(substr(v_rest, length(v_found) + 1), E' \t\n');

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -266,6 +266,28 @@ def score_version(
             "from signal.score_version(%s, null, %s, %s)",
             (version_id, *window),
         ).fetchall()
+
+
+def score_parts(
+    conn: Connection, version_id: int, window: tuple[datetime, datetime], size: int
+) -> Iterator[list[Scored]]:
+    """Yield a version's rows of a window, `size` at a time (``signal.score_version``).
+
+    The rest stays with the server, within the caller's transaction: a model that was activated
+    for years past has more rows than belong in a worker's memory at once.
+    """
+    with (
+        translated(),
+        conn.cursor("scored_rows", row_factory=class_row(Scored)) as cursor,
+    ):
+        cursor.execute(
+            "select as_of, instrument_id, prediction, reason, features "
+            "from signal.score_version(%s, null, %s, %s)",
+            (version_id, *window),
+            binary=True,
+        )
+        while rows := cursor.fetchmany(size):
+            yield rows
 
 
 def save_predictions(

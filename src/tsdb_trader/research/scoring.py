@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -26,6 +26,11 @@ from tsdb_trader.research import estimators
 from tsdb_trader.research.models import predict
 
 _log = logs.get("models")
+# A process that stays holds no more than this: rows of features at once, and bytes of artefacts
+# whose pipelines it keeps for the next run.
+PART_ROWS = 20_000
+KEPT_BYTES = 64 * 1024**2
+_kept: OrderedDict[str, tuple[Any, int]] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,18 @@ def load(conn: Connection, version_id: int) -> tuple[Any, str]:
     return _unpack(found.sha256, found.content), found.task
 
 
-@lru_cache(maxsize=8)
 def _unpack(sha256: str, content: bytes) -> Any:
-    """Read an artefact once; the digest, which was checked, is its key."""
-    return import_module("joblib").load(io.BytesIO(content))
+    """Read an artefact once; the digest, which was checked, is its key.
+
+    What was used longest ago makes room; one that is larger than all the room is read every time.
+    """
+    pipeline, _ = _kept.pop(sha256, (None, 0))
+    if pipeline is None:
+        pipeline = import_module("joblib").load(io.BytesIO(content))
+    _kept[sha256] = (pipeline, len(content))
+    while sum(size for _, size in _kept.values()) > KEPT_BYTES:
+        _kept.popitem(last=False)
+    return pipeline
 
 
 def _run(conn: Connection, due: api.Due) -> Run:
@@ -103,11 +116,23 @@ def _run(conn: Connection, due: api.Due) -> Run:
 def _score_here(conn: Connection, due: api.Due) -> int:
     window = (due.from_ts, due.to_ts)
     pipeline, task = load(conn, due.version_id)
-    rows = api.score_version(conn, due.version_id, window)
+    new = 0
+    parts = 0
+    for rows in api.score_parts(conn, due.version_id, window, PART_ROWS):
+        new += api.save_predictions(conn, due.version_id, window, _predicted(rows, pipeline, task))
+        parts += 1
+    if parts == 0:
+        # A run without rows has succeeded as well.
+        api.save_predictions(conn, due.version_id, window, [])
+    return new
+
+
+def _predicted(rows: list[api.Scored], pipeline: Any, task: str) -> list[api.Scored]:
+    """Return the rows with the predictions of those that have all they need."""
     usable = [n for n, row in enumerate(rows) if row.reason is None]
     if usable:
         features = np.array([rows[n].features for n in usable], dtype=np.float64)
         found = predict(pipeline, task, features)
         for n, prediction in zip(usable, found.tolist(), strict=True):
             rows[n] = replace(rows[n], prediction=prediction)
-    return api.save_predictions(conn, due.version_id, window, rows)
+    return rows
