@@ -259,8 +259,11 @@ def test_sweep_that_is_interrupted_leaves_whole_points_and_goes_on(
 ) -> None:
     load_pair(conn)
     slow_down(conn, 1.0)
+    # A shell's background jobs ignore SIGINT, and so would their children.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heard}; from tsdb_trader.cli import main; main()"
     command = subprocess.Popen(
-        [sys.executable, "-m", "tsdb_trader", "backtest", "sweep", "pairs", *WINDOW, *GRID],
+        [sys.executable, "-c", program, "backtest", "sweep", "pairs", *WINDOW, *GRID],
         env=os.environ | {"TSDB_TRADER_DASK": dask},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
