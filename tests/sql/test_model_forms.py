@@ -174,6 +174,39 @@ def test_any_exported_pipeline_predicts_in_the_database_as_in_python(conn, estim
         assert ours.tolist() == theirs.tolist()
 
 
+@pytest.mark.parametrize("scale", [1.0, 1.5, 3.0, 577.0, 1e300, 0.25])
+@pytest.mark.parametrize("threshold", [0.0, 5e-324, -5e-324, 1e-200])
+@pytest.mark.parametrize("in_double", [True, False])
+def test_score_of_values_next_to_zero_takes_the_leaf_of_numpy(conn, scale, threshold, in_double):
+    form = {
+        "fills": [0.0], "centres": [0.0], "scales": [scale], "roots": [1], "split_features": [1, 0, 0],
+        "thresholds": [threshold, 0.0, 0.0], "lefts": [2, 0, 0], "rights": [3, 0, 0],
+        "missing_lefts": [True, True, True], "leaf_values": [0.0, -1.0, 1.0], "base": 0.0, "divisor": 1.0,
+        "link": "identity", "in_double": in_double,
+    }  # fmt: skip
+    x = np.array([5e-324, 1e-323, 7.4e-322, 1e-200, 1e-199, 3e-46, 1.0, 0.0])
+    rows = np.concatenate([x, -x])[:, None]
+    scaled = rows[:, 0] / scale
+    if not in_double:
+        scaled = scaled.astype(np.float32).astype(float)
+    config = configure("histogram_boosting", "regression")
+    expected = np.where(scaled <= threshold, -1.0, 1.0)
+    assert score(conn, config, form, rows) == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("scale", "coefficient"), [(577.0, 1.0), (1e300, 1.0), (1.0, 1e-300), (1e-300, 1e-300)]
+)
+def test_linear_score_of_values_next_to_zero_is_that_of_numpy(conn, scale, coefficient):
+    form = {
+        "fills": [0.0], "centres": [0.0], "scales": [scale], "coefficients": [coefficient],
+        "intercept": 0.5, "link": "identity",
+    }  # fmt: skip
+    rows = np.array([[5e-324], [-1e-200], [1e-100], [2.0]])
+    found = score(conn, configure("ridge", "regression"), form, rows)
+    np.testing.assert_allclose(found, rows[:, 0] / scale * coefficient + 0.5, rtol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("estimator", "task", "changes", "says"),
     [

@@ -24,9 +24,17 @@ begin
                 v_x := v_fills[v_n];
             end if;
             if v_centres is not null then
-                v_x := (v_x - v_centres[v_n]) / v_scales[v_n];
+                v_x := v_x - v_centres[v_n];
+                -- What is less than 1e-150 changes no sum, and the server refuses a result too small for a double.
+                v_x := case
+                    when abs(v_x) < 1 and (abs(v_x) < 1e-150 and abs(v_scales[v_n]) > 1 or abs(v_scales[v_n]) > 1e150)
+                    then 0
+                    else v_x / v_scales[v_n] end;
             end if;
-            v_sum := v_sum + v_x * v_coefficients[v_n];
+            v_sum := v_sum + case
+                when abs(v_x) < 1 and abs(v_coefficients[v_n]) < 1
+                    and least(abs(v_x), abs(v_coefficients[v_n])) < 1e-150 then 0
+                else v_x * v_coefficients[v_n] end;
         end loop;
         -- The server refuses powers too large or small for a double.
         v_found := v_found || case

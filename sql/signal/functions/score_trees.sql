@@ -10,6 +10,8 @@ immutable
 parallel safe
 as $$
 declare
+    c_2_600 constant double precision := power(2::double precision, 600);
+    c_2_minus_475 constant double precision := power(2::double precision, -475);
     v_fills constant double precision[] := p_form.fills;
     v_centres constant double precision[] := p_form.centres;
     v_scales constant double precision[] := p_form.scales;
@@ -36,7 +38,12 @@ begin
                 v_x := v_fills[v_n];
             end if;
             if v_centres is not null then
-                v_x := (v_x - v_centres[v_n]) / v_scales[v_n];
+                v_x := v_x - v_centres[v_n];
+                -- A quotient of 2^-1075 and less is 0, which the server refuses; by powers of two, so exactly.
+                v_x := case
+                    when abs(v_x) >= 1 or abs(v_scales[v_n]) < 1 then v_x / v_scales[v_n]
+                    when abs(v_x) * c_2_600 <= abs(v_scales[v_n]) * c_2_minus_475 then 0
+                    else v_x / v_scales[v_n] end;
             end if;
             -- 2^-150 and less is 0 in single precision, which the server refuses.
             v_row[v_n] := case when v_in_double then v_x when abs(v_x) <= 7.006492321624085e-46 then 0 else v_x::real end;
